@@ -1,0 +1,97 @@
+"""The documentation that the three transformers share, written once."""
+
+import inspect
+
+PARAMETERS = """\
+embedding : {"all", "last"}, default="all"
+    What `transform` returns. "all": the standardised pre-activations (BatchNorm outputs before
+    the affine map and the ReLU) of every block side by side; "last": the last block's output, as
+    published.
+standardize : bool, default=True
+    Centre and scale every gene with the statistics of `fit`. A gene that is constant in `fit` is
+    0 ever after. Harmless after a `StandardScaler`.
+layer : str, default=None
+    Which layer of an AnnData to read; None reads its ``X``.
+dropout : float in [0, 1), default=0.0
+    Probability of a hidden unit to be dropped in training.
+lr : float, default=1e-3
+    Learning rate of AdamW, at its height if the schedule varies it.
+weight_decay : float, default=0.01
+    AdamW's decoupled weight decay; 0 makes it Adam.
+schedule : {"one-cycle", "constant"}, default="one-cycle"
+    Course of the learning rate: up over the first tenth of the steps and down to 0 by a cosine,
+    or constant.
+batch_size : int, default=128
+    Samples per step; clipped to the number of samples. A last batch of one sample joins the one
+    before.
+max_epochs : int or "auto", default="auto"
+    Passes over the samples. "auto": as many as make 300 steps, at least 10; what was enough on
+    pools of 126 to 2,300 samples.
+early_stopping : bool, default=False
+    {early_stopping}
+validation_fraction : float in (0, 1), default=None
+    Share of the samples held out of training to record `validation_loss_curve_`, on corruptions
+    drawn once. None holds none out, or a tenth where `early_stopping` needs it.
+n_iter_no_change : int, default=10
+    Epochs without a lower validation loss before early stopping.
+tol : float, default=0.0
+    By how much the validation loss must fall to count as lower.
+device : str, default="auto"
+    "auto" (CUDA, else MPS, else the CPU), "cpu", "cuda", "cuda:1", "mps".
+precision : {"auto", "float32", "bfloat16"}, default="auto"
+    Of training's matrix products (autocast). "auto" is bfloat16 on CUDA devices that compute in
+    it and float32 elsewhere; `transform` is always float32.
+random_state : int, RandomState instance or None, default=None
+    Seed of weights, corruption, batches, dropout and hold-out. Global generators are left alone;
+    only None draws one number from numpy's, as everywhere in scikit-learn.
+verbose : int, default=0
+    1 prints a line per epoch. For progress bars see `set_callbacks`."""
+
+FIRST_PARAMETERS = """\
+hidden_layer_sizes : sequence of int, default=(256, 256, 256, 256)
+    Width of each block Linear - BatchNorm - ReLU of the encoder.
+architecture : {"mlp"}, default="mlp"
+    Kind of encoder."""
+
+ATTRIBUTES = """\
+encoder_ : torch.nn.Module
+    The pretrained encoder, on the CPU; called on standardised genes it returns the embedding.
+    Its BatchNorm statistics are those of the clean training samples, re-estimated when training
+    had ended.
+mean_, scale_ : ndarray of shape (n_features_in_,), float64, or None
+    What `standardize` subtracts and divides by; infinite scale for genes constant in `fit`. None
+    if ``standardize=False``.
+loss_curve_ : list of float
+    Mean pretext loss of every epoch.
+validation_loss_curve_ : list of float or None
+    The same on the held-out samples; None if none were held out.
+history_ : list of dict
+    Per epoch "epoch", "loss", "validation_loss" (if any), "lr" (of the last step), "seconds" and
+    "spread", a gauge of collapse: the variance of the directions of the representations of the
+    last batch, 0 when all samples point the same way, at most 1.
+n_iter_ : int
+    Number of epochs.
+n_features_in_ : int
+    Number of genes.
+feature_names_in_ : ndarray of shape (n_features_in_,)
+    Names of the genes; only if `X` had them."""
+
+CAN_STOP = """Stop when the loss on held-out samples has not fallen for `n_iter_no_change` epochs,
+    and go back to the best weights."""
+CANNOT_STOP = """Refused if True: BYOL's loss falls for ever against its own moving target and tells
+    nothing of the embedding. Watch "spread" in `history_` instead."""
+
+
+def shared_documentation(cls: type) -> type:
+    """Fill the shared parameters and attributes into the class's docstring."""
+    stopping = CANNOT_STOP if cls.__name__.startswith("Byol") else CAN_STOP
+    texts = {
+        "<first parameters>": FIRST_PARAMETERS,
+        "<shared parameters>": PARAMETERS.replace("{early_stopping}", stopping),
+        "<shared attributes>": ATTRIBUTES,
+    }
+    doc = inspect.cleandoc(cls.__doc__ or "")
+    for mark, text in texts.items():
+        doc = doc.replace(mark, text)
+    cls.__doc__ = doc
+    return cls

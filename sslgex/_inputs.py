@@ -1,0 +1,199 @@
+"""What a user may pass as X, and what the errors say."""
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from sklearn.utils.validation import check_array, validate_data
+
+# Float32 cannot hold the square of a larger value.
+LARGEST = float(np.sqrt(np.finfo(np.float32).max))
+
+
+def check_X(estimator, X, *, reset: bool, layer: str | None = None, gather: bool = False):
+    """Return X as an array or CSR matrix of its own dtype, checked and not copied.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its ``n_features_in_`` and ``feature_names_in_`` are set (``reset=True``) or compared.
+    X : array-like, sparse matrix, data frame, CPU tensor or AnnData
+        (n_samples, n_features).
+    reset : bool
+        True in ``fit``: at least two rows are needed.
+    layer : str, optional
+        The layer of an AnnData to read; its ``X`` by default.
+    gather : bool
+        Whether training will gather rows: a Fortran-ordered matrix is then copied once to C order.
+
+    Raises
+    ------
+    ValueError, TypeError
+        scikit-learn's sentence, then what it means for an expression matrix.
+    """
+    named = X
+    if is_anndata(X):
+        named = _names_of_anndata(X)
+        X = _values_of_anndata(X, layer)
+    elif layer is not None:
+        raise ValueError(
+            f"layer={layer!r} is a layer of an AnnData, but X is a {type(X).__name__}. "
+            "Pass the AnnData, or set layer=None."
+        )
+    elif isinstance(X, torch.Tensor):
+        named = X = _values_of_tensor(X)
+    try:
+        checked = check_array(
+            X,
+            input_name="X",
+            estimator=estimator,
+            accept_sparse="csr",
+            dtype="numeric",
+            order="C" if gather else None,
+            ensure_min_samples=2 if reset else 1,
+        )
+    except ValueError as error:
+        raise ValueError(f"{error}{_cure(error, X, named)}") from None
+    names = column_names(named)
+    if reset and names is not None:
+        _refuse_duplicates(names)
+    try:
+        validate_data(
+            estimator, checked if names is None else named, skip_check_array=True, reset=reset
+        )
+    except ValueError as error:
+        raise ValueError(f"{error}\n{_compare_genes(estimator, checked, names)}") from None
+    return checked
+
+
+def column_names(X) -> np.ndarray | None:
+    """Return the column names of a data frame (or AnnData), None for anything else."""
+    if is_anndata(X):
+        return np.asarray(X.var_names, dtype=object)
+    columns = getattr(X, "columns", None)
+    if columns is None or not hasattr(X, "shape"):
+        return None
+    return np.asarray(list(columns), dtype=object)
+
+
+def gene(estimator, j: int) -> str:
+    """Name gene ``j`` in an error message."""
+    names = getattr(estimator, "feature_names_in_", None)
+    return f"gene {j}" if names is None else f"gene {names[j]!r} (column {j})"
+
+
+def is_anndata(X) -> bool:
+    """Tell AnnData by what it offers, without importing it."""
+    return all(hasattr(X, name) for name in ("obs_names", "var_names", "layers", "X"))
+
+
+def _names_of_anndata(adata):
+    """Return an empty data frame that carries the gene names through scikit-learn's checks."""
+    import pandas as pd  # anndata requires it
+
+    return pd.DataFrame(columns=adata.var_names.astype(str), index=[])
+
+
+def _values_of_anndata(adata, layer: str | None):
+    if getattr(adata, "isbacked", False):
+        raise TypeError(
+            f"This AnnData is backed by the file {adata.filename}; its matrix is not in memory. "
+            "Read it first: adata.to_memory()."
+        )
+    if layer is None:
+        if adata.X is None:
+            raise ValueError(
+                f"This AnnData has no X. Name one of its layers: {sorted(adata.layers)}."
+            )
+        return adata.X
+    if layer not in adata.layers:
+        raise ValueError(
+            f"AnnData has no layer {layer!r}; it has {sorted(adata.layers)}. "
+            "layer=None reads adata.X."
+        )
+    return adata.layers[layer]
+
+
+def _values_of_tensor(tensor: torch.Tensor) -> np.ndarray:
+    if tensor.device.type != "cpu":
+        raise TypeError(
+            f"X is a tensor on {tensor.device}; pass it as a CPU tensor, X.cpu(). "
+            "The device to compute on is the parameter `device`."
+        )
+    if tensor.layout != torch.strided:
+        raise TypeError(f"X is a {tensor.layout} tensor; pass a dense one or a scipy CSR matrix.")
+    if tensor.dtype == torch.bfloat16:
+        tensor = tensor.float()
+    return tensor.detach().numpy()
+
+
+def _refuse_duplicates(names: np.ndarray) -> None:
+    unique, counts = np.unique(names.astype(str), return_counts=True)
+    twice = unique[counts > 1]
+    if len(twice):
+        raise ValueError(
+            f"Gene names must be unique, but {len(twice):,} of {len(unique):,} occur more than "
+            f"once (first: {twice[0]!r}, {counts[counts > 1][0]} times). Merge those columns, "
+            "e.g. by their mean: X.T.groupby(level=0).mean().T."
+        )
+
+
+def _compare_genes(estimator, X, names: np.ndarray | None) -> str:
+    """Say how the genes of X differ from those of ``fit``."""
+    known = getattr(estimator, "feature_names_in_", None)
+    if known is None or names is None:
+        return (
+            "The columns of X must be the genes of fit, in the same order "
+            f"(X is {X.shape[0]:,} x {X.shape[1]:,}; samples are rows)."
+        )
+    missing = np.setdiff1d(known, names)
+    unknown = np.setdiff1d(names, known)
+    if not len(missing) and not len(unknown):
+        if len(names) > len(known):
+            return "Some genes occur more than once."
+        return "The genes are the same in another order: pass X[list(est.feature_names_in_)]."
+    said = []
+    if len(missing):
+        first = next(name for name in known if name in set(missing))
+        said.append(f"{len(missing):,} of {len(known):,} genes are missing (first: {first}).")
+    if len(unknown):
+        first = next(name for name in names if name in set(unknown))
+        said.append(f"{len(unknown):,} genes of X were not in fit (first: {first}).")
+    said.append("Give the genes of `feature_names_in_`, in that order.")
+    return " ".join(said)
+
+
+def _cure(error: ValueError, X, named) -> str:
+    """Say what scikit-learn's complaint means for an expression matrix."""
+    text = str(error)
+    if "NaN" in text or "infinity" in text:
+        return _where_not_finite(X, named)
+    if "minimum of 2 is required" in text:
+        return (
+            " Pretraining and fine-tuning need at least two samples in rows; a matrix of "
+            "genes x samples must be transposed."
+        )
+    if "0 feature(s)" in text or "0 sample(s)" in text:
+        return " X must be samples x genes, with at least one of each."
+    if "convert string" in text or "strings" in text:
+        return " X must hold numbers only: samples in rows, genes in columns, no text columns."
+    return ""
+
+
+def _where_not_finite(X, named) -> str:
+    values = X.tocsr() if sp.issparse(X) else np.asarray(X)
+    try:
+        bad = ~np.isfinite((values.data if sp.issparse(X) else values).astype(np.float64))
+    except (TypeError, ValueError):
+        return ""
+    if sp.issparse(X):
+        first = int(np.flatnonzero(bad)[0])
+        row = int(np.searchsorted(values.indptr, first, side="right") - 1)
+        column = int(values.indices[first])
+    else:
+        row, column = map(int, np.argwhere(bad)[0])
+    names = column_names(named)
+    which = f"column {column}" if names is None else f"gene {names[column]!r}"
+    return (
+        f"\n{int(bad.sum()):,} values are not finite; the first is in row {row}, {which}. "
+        "Impute them or drop those genes or samples."
+    )

@@ -1,0 +1,52 @@
+"""Building blocks whose randomness comes from a given generator.
+
+torch's own constructors and ``F.dropout`` draw from the global generator, which ``fit`` must
+leave alone.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+def linear(n_in: int, n_out: int, generator: torch.Generator, *, bias: bool = True) -> nn.Linear:
+    """Return a linear layer with torch's default initialisation, drawn from ``generator``."""
+    layer = nn.utils.skip_init(nn.Linear, n_in, n_out, bias=bias)
+    bound = 1 / math.sqrt(n_in)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.uniform_(-bound, bound, generator=generator)
+    return layer
+
+
+class Dropout(nn.Module):
+    """Dropout whose masks come from ``generator``, which the training loop lends it.
+
+    Attributes
+    ----------
+    p : float
+        Probability of an element to be zeroed.
+    generator : torch.Generator or None
+        None outside of training; masks are drawn on the CPU so that a seed means the same run
+        on every device.
+    """
+
+    def __init__(self, p: float):
+        super().__init__()
+        self.p = p
+        self.generator: torch.Generator | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Zero each element with probability ``p`` in training and rescale the others."""
+        if not self.training or self.p == 0:
+            return x
+        kept = torch.rand(x.shape, generator=self.generator) >= self.p
+        return x * kept.to(x.device, x.dtype) / (1 - self.p)
+
+
+def lend_generator(module: nn.Module, generator: torch.Generator | None) -> None:
+    """Give ``generator`` to every dropout layer of ``module``; None takes it back."""
+    for part in module.modules():
+        if isinstance(part, Dropout):
+            part.generator = generator

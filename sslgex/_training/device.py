@@ -1,0 +1,51 @@
+"""Where to compute, and in what precision."""
+
+import torch
+
+
+def resolve_device(device: str) -> torch.device:
+    """Return the device that ``device`` means here.
+
+    Parameters
+    ----------
+    device : str
+        "auto" (CUDA, else MPS, else the CPU) or a torch device name.
+
+    Raises
+    ------
+    ValueError
+        If the name is none of torch's, or its device is not in this machine.
+    """
+    if device == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+        if name == "cpu" and torch.backends.mps.is_available():
+            name = "mps"
+        return torch.device(name)
+    try:
+        resolved = torch.device(device)
+    except RuntimeError:
+        raise ValueError(
+            f"device={device!r} is not a device: use 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'."
+        ) from None
+    found = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        "mps": int(torch.backends.mps.is_available()),
+    }.get(resolved.type, 0)
+    if (resolved.index or 0) >= found:
+        raise ValueError(
+            f"device={device!r} is not available: torch {torch.__version__} sees {found} "
+            f"{resolved.type} device(s) here. Use device='auto' to take what there is."
+        )
+    return resolved
+
+
+def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
+    """Return the dtype of training's matrix products.
+
+    "auto" is bfloat16 on a CUDA device that computes in it, and float32 elsewhere.
+    """
+    if precision == "auto":
+        fast = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+        return torch.bfloat16 if fast else torch.float32
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]

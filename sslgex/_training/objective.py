@@ -1,0 +1,56 @@
+"""What a method hands to the training loop."""
+
+import torch
+from torch import Tensor, nn
+
+from .._nn.encoder import Encoder
+from .views import Views
+
+
+class Objective(nn.Module):
+    """Encoder, heads and loss of one training task.
+
+    A method subclasses this, builds its heads in ``__init__`` and defines ``loss``.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        The network that stays when the heads are thrown away.
+
+    Attributes
+    ----------
+    representation : Tensor or None
+        What the encoder made of the clean view of the last batch; the loop gauges collapse on it.
+    """
+
+    representation: Tensor | None = None
+
+    def __init__(self, encoder: Encoder):
+        super().__init__()
+        self.encoder = encoder
+
+    def loss(self, views: Views) -> Tensor:
+        """Return the scalar loss of a batch."""
+        raise NotImplementedError
+
+    def start(self, n_steps: int) -> None:
+        """Prepare for a training of at most ``n_steps`` updates."""
+
+    def after_step(self) -> None:
+        """Act after an update of the weights; never called in evaluation."""
+
+    def represent(self, views: list[Tensor]) -> list[Tensor]:
+        """Encode the views, the clean one first."""
+        representations = self.encoder.represent(views)
+        self.representation = representations[0].detach()
+        return representations
+
+
+def gauge(objective: Objective) -> float:
+    """Return the spread of the last representation, or NaN where there is none."""
+    from .._nn.losses import spread
+
+    if objective.representation is None:
+        return float("nan")
+    with torch.no_grad():
+        return float(spread(objective.representation))

@@ -1,0 +1,151 @@
+"""Standardised rows of matrices in memory, gathered when needed and never copied whole."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse as sp
+
+# Rows that pass through the encoder together outside of training. Always the same shape, so that
+# a row's result cannot depend on its neighbours or on how many there are.
+BLOCK = 128
+
+
+@dataclass(frozen=True)
+class ColumnStatistics:
+    """Statistics of every gene over all rows.
+
+    Attributes
+    ----------
+    mean, scale : ndarray of shape (n_features,), float64
+        Mean and standard deviation. The scale of a constant gene is infinite: standardised, it is
+        0 whatever its value, in later samples too.
+    largest : ndarray of shape (n_features,), float64
+        Largest absolute value.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    largest: np.ndarray
+
+
+class Rows:
+    """The rows of one or several matrices, one behind the other.
+
+    Parameters
+    ----------
+    matrices : sequence of ndarray or CSR matrix of shape (n_samples_i, n_features)
+        Of any real dtype; only the rows asked for are cast.
+    mean, scale : ndarray of shape (n_features,), optional
+        Subtracted from and divided into every value.
+    """
+
+    def __init__(
+        self,
+        matrices: Sequence,
+        mean: np.ndarray | None = None,
+        scale: np.ndarray | None = None,
+    ):
+        self.matrices = list(matrices)
+        self.mean = mean
+        self.scale = scale
+        self.starts = np.cumsum([0, *(m.shape[0] for m in self.matrices)])
+        self.n_features: int = self.matrices[0].shape[1]
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    @cached_property
+    def _flat(self) -> list[np.ndarray | None]:
+        """Dense matrices as flat views: `take` is several times faster than fancy indexing."""
+        return [
+            m.reshape(-1) if isinstance(m, np.ndarray) and m.flags.c_contiguous else None
+            for m in self.matrices
+        ]
+
+    def take(self, index: np.ndarray) -> np.ndarray:
+        """Return the rows ``index`` as a float32 array of shape (len(index), n_features)."""
+        out = np.empty((len(index), self.n_features), dtype=np.float32)
+        for part, here, local in self._locate(index):
+            values = self.matrices[part][local]
+            out[here] = self._standardise(values.toarray() if sp.issparse(values) else values)
+        return out
+
+    def entries(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Return the values at (rows[i], columns[i]) as a float32 vector."""
+        out = np.empty(len(rows), dtype=np.float32)
+        for part, here, local in self._locate(rows):
+            genes = columns[here]
+            flat = self._flat[part]
+            if flat is not None:
+                values = flat.take(local * self.n_features + genes)
+            else:
+                values = np.asarray(self.matrices[part][local, genes]).reshape(-1)
+            out[here] = self._standardise(values, genes)
+        return out
+
+    def blocks(self, size: int = BLOCK) -> Iterator[np.ndarray]:
+        """Yield all rows in order, ``size`` at a time, the last block filled with zeros."""
+        for start in range(0, len(self), size):
+            block = self.take(np.arange(start, min(start + size, len(self))))
+            if len(block) < size:
+                block = np.concatenate(
+                    [block, np.zeros((size - len(block), self.n_features), dtype=np.float32)]
+                )
+            yield block
+
+    def statistics(self) -> ColumnStatistics:
+        """Compute the statistics of every gene in one pass over the raw values."""
+        # Deviations from the first row: exact for constant genes, and no cancellation where the
+        # mean is large beside the spread. Dense and sparse take the same path to the same bits.
+        raw = Rows(self.matrices)
+        first = raw._dense(0, 0, 1)[0].astype(np.float64)
+        total = np.zeros(self.n_features)
+        squares = np.zeros(self.n_features)
+        largest = np.zeros(self.n_features)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for part, matrix in enumerate(self.matrices):
+                for start in range(0, matrix.shape[0], BLOCK):
+                    block = raw._dense(part, start, start + BLOCK).astype(np.float64)
+                    np.maximum(largest, np.abs(block).max(axis=0), out=largest)
+                    block -= first
+                    total += block.sum(axis=0)
+                    squares += np.einsum("ij,ij->j", block, block)
+            n = len(self)
+            variance = np.maximum(squares / n - (total / n) ** 2, 0)
+        scale = np.where(squares == 0, np.inf, np.sqrt(variance))
+        # A spread lost in rounding would turn noise into the gene with the largest values.
+        scale[variance <= n * np.finfo(np.float64).eps * (total / n) ** 2] = np.inf
+        return ColumnStatistics(first + total / n, scale, largest)
+
+    def _dense(self, part: int, start: int, stop: int) -> np.ndarray:
+        block = self.matrices[part][start:stop]
+        return block.toarray() if sp.issparse(block) else np.asarray(block)
+
+    def _locate(self, index: np.ndarray) -> Iterator[tuple[int, slice | np.ndarray, np.ndarray]]:
+        """Yield (matrix, positions within ``index``, rows of that matrix)."""
+        if len(self.matrices) == 1:
+            yield 0, slice(None), index
+            return
+        parts = np.searchsorted(self.starts, index, side="right") - 1
+        for part in np.unique(parts):
+            here = np.flatnonzero(parts == part)
+            yield int(part), here, index[here] - self.starts[part]
+
+    def _standardise(self, values: np.ndarray, genes: np.ndarray | slice = slice(None)):
+        if self.mean is None:
+            return values
+        # In float64 for float64 input: a large mean would eat the digits of a small spread.
+        dtype = np.float64 if values.dtype == np.float64 else np.float32
+        mean, scale = self._statistics_as(dtype)
+        return (values.astype(dtype, copy=False) - mean[genes]) / scale[genes]
+
+    def _statistics_as(self, dtype: type) -> tuple[np.ndarray, np.ndarray]:
+        if dtype is np.float64:
+            return self.mean, self.scale
+        return self._single
+
+    @cached_property
+    def _single(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.mean.astype(np.float32), self.scale.astype(np.float32)

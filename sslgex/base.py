@@ -1,0 +1,405 @@
+"""The scikit-learn contract of the pretrainers, written once."""
+
+import copy
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    _fit_context,
+)
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._set_output import _get_output_config
+from sklearn.utils.validation import check_is_fitted
+
+from ._callbacks import CallbackSupportMixin, Task
+from ._inputs import LARGEST, check_X, gene, is_anndata
+from ._nn.encoder import Encoder
+from ._training.device import resolve_device, resolve_precision
+from ._training.embed import embed, first_layer
+from ._training.engine import Engine
+from ._training.objective import Objective
+from ._training.rows import Rows
+from ._training.schedule import SCHEDULES
+from ._training.seeds import Seeds
+from ._training.stopping import EarlyStopping
+from ._training.views import MemorySource
+
+POSITIVE = Interval(Real, 0, None, closed="neither")
+NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
+COUNT = Interval(Integral, 1, None, closed="left")
+SHARE = Interval(Real, 0, 1, closed="neither")
+SHARE_OR_NONE = Interval(Real, 0, 1, closed="left")
+
+# "auto" epochs: the steps that were enough on pools of 126 to 2,300 samples, and never fewer
+# passes than this over a larger one.
+AUTO_STEPS = 300
+AUTO_EPOCHS = 10
+
+
+class PresetMixin:
+    """Named settings from publications."""
+
+    _PRESETS: dict[str, dict] = {}
+
+    @classmethod
+    def from_preset(cls, name: str, **overrides):
+        """Return an unfitted instance with published settings.
+
+        Parameters
+        ----------
+        name : str
+            Which publication; the class documentation lists them.
+        **overrides
+            Parameters to set differently.
+
+        Returns
+        -------
+        estimator
+            An ordinary unfitted instance.
+
+        Raises
+        ------
+        ValueError
+            If there is no such preset.
+        """
+        if name not in cls._PRESETS:
+            raise ValueError(
+                f"{cls.__name__} has no preset {name!r}; it has {sorted(cls._PRESETS)}."
+            )
+        return cls(**{**cls._PRESETS[name], **overrides})
+
+
+class BaseSSLTransformer(
+    PresetMixin,
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+):
+    """Base of the transformers that pretrain an encoder on unlabelled expression profiles.
+
+    A method subclasses this with a constructor, its parameter constraints, its presets and
+    `_make_objective`; see `ScarfTransformer` for the shared parameters and attributes.
+    """
+
+    _parameter_constraints: dict = {
+        "hidden_layer_sizes": ["array-like"],
+        "architecture": [StrOptions({"mlp"})],
+        "embedding": [StrOptions({"all", "last"})],
+        "standardize": ["boolean"],
+        "layer": [str, None],
+        "dropout": [SHARE_OR_NONE],
+        "lr": [POSITIVE],
+        "weight_decay": [NOT_NEGATIVE],
+        "schedule": [StrOptions(set(SCHEDULES))],
+        "batch_size": [Interval(Integral, 2, None, closed="left")],
+        "max_epochs": [COUNT, StrOptions({"auto"})],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [SHARE, None],
+        "n_iter_no_change": [COUNT],
+        "tol": [NOT_NEGATIVE],
+        "device": [str],
+        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes,
+        *,
+        architecture,
+        embedding,
+        standardize,
+        layer,
+        dropout,
+        lr,
+        weight_decay,
+        schedule,
+        batch_size,
+        max_epochs,
+        early_stopping,
+        validation_fraction,
+        n_iter_no_change,
+        tol,
+        device,
+        precision,
+        random_state,
+        verbose,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.architecture = architecture
+        self.embedding = embedding
+        self.standardize = standardize
+        self.layer = layer
+        self.dropout = dropout
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.schedule = schedule
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.device = device
+        self.precision = precision
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, *, X_unlabeled=None):
+        """Pretrain the encoder.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame, AnnData} of shape (n_samples, n_features)
+            Expression profiles, samples in rows: log2 or otherwise variance-stabilised values,
+            of any real dtype. Not copied, but for a Fortran-ordered array, once.
+        y : None
+            Ignored; present for scikit-learn's Pipeline.
+        X_unlabeled : matrix or list of matrices with n_features columns, default=None
+            More profiles to pretrain on, over the same genes in the same order. In a list no
+            cross-validation splitter ever cuts them.
+
+        Returns
+        -------
+        self : estimator
+            The fitted transformer.
+
+        Raises
+        ------
+        ValueError
+            If X or a parameter is unusable; the message names the cause, the numbers, the cure.
+        """
+        self._check_parameters()
+        device = resolve_device(self.device)
+        matrices = [check_X(self, X, reset=True, layer=self.layer, gather=True)]
+        matrices += self._check_unlabeled(X_unlabeled)
+        statistics = self._check_values(Rows(matrices))
+        if self.standardize:
+            self.mean_, self.scale_ = statistics.mean, statistics.scale
+        else:
+            self.mean_ = self.scale_ = None
+        rows = self._rows(matrices)
+
+        seeds = Seeds(self.random_state)
+        encoder = self._make_encoder(seeds)
+        self._pretrain(encoder, rows, seeds, device, X)
+        encoder.reestimate(first_layer(encoder, rows, device))
+        self.encoder_ = encoder
+        return self
+
+    def transform(self, X):
+        """Embed expression profiles.
+
+        A profile's embedding depends on that profile alone: it is bitwise the same whether the
+        profile comes alone, permuted or within a batch, and for any number of threads.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame, AnnData} of shape (n_samples, n_features)
+            Profiles over the genes of `fit`, in their order.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_features_out)
+            Embedding; float64 for float64 input, float32 for any other. A data frame if
+            `set_output` says so.
+        """
+        check_is_fitted(self)
+        Z = self._embed(check_X(self, X, reset=False, layer=self.layer))
+        if is_anndata(X) and _get_output_config("transform", self)["dense"] == "pandas":
+            import pandas as pd
+
+            return pd.DataFrame(Z, index=X.obs_names)
+        return Z
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.encoder_.n_embedding
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    # What a method defines
+
+    def _make_objective(self, encoder: Encoder, generator: torch.Generator) -> Objective:
+        """Return the objective that pretrains ``encoder``."""
+        raise NotImplementedError
+
+    # The parts of `fit`
+
+    def _check_parameters(self) -> None:
+        """Raise for parameters that the constraints of single values do not catch."""
+        check_sizes(self, "hidden_layer_sizes")
+
+    def _check_unlabeled(self, X_unlabeled) -> list:
+        if X_unlabeled is None:
+            return []
+        if not isinstance(X_unlabeled, list | tuple):
+            X_unlabeled = [X_unlabeled]
+        return [
+            check_X(self, more, reset=False, layer=self.layer, gather=True) for more in X_unlabeled
+        ]
+
+    def _check_values(self, rows: Rows):
+        """Return the genes' statistics; raise where a network could only compute nonsense."""
+        statistics = rows.statistics()
+        worst = int(statistics.largest.argmax())
+        if statistics.largest[worst] > LARGEST:
+            raise ValueError(
+                f"{gene(self, worst)} holds the value {statistics.largest[worst]:.3g}, whose "
+                f"square overflows float32 (beyond {LARGEST:.3g}). Correct it, or take logs."
+            )
+        if np.isinf(statistics.scale).all():
+            raise ValueError(
+                f"All {rows.n_features:,} genes are constant over the {len(rows):,} samples: "
+                "there is nothing to learn. Is this the right matrix, samples in rows?"
+            )
+        return statistics
+
+    def _make_encoder(self, seeds: Seeds) -> Encoder:
+        """Return the untrained encoder."""
+        return Encoder(
+            self.n_features_in_,
+            self.hidden_layer_sizes,
+            embedding=self.embedding,
+            dropout=self.dropout,
+            generator=seeds.generator("weights"),
+        )
+
+    def _pretrain(self, encoder: Encoder, rows: Rows, seeds: Seeds, device, X) -> None:
+        """Train ``encoder`` in place on the method's objective and record its history."""
+        train, held_out = self._split(len(rows), seeds)
+        batch_size = min(self.batch_size, len(train))
+        source = MemorySource(
+            rows, train, batch_size=batch_size, generator=seeds.generator("batches"), device=device
+        )
+        validation = None
+        if held_out is not None:
+            validation = MemorySource(
+                rows,
+                train,
+                batch_size=batch_size,
+                generator=seeds.generator("validation"),
+                device=device,
+                held_out=held_out,
+            )
+        n_epochs = self._n_epochs(len(source))
+        task = Task.root(self, n_epochs, X=X)
+        # A generator of its own for the heads, so that encoders of one seed start alike.
+        objective = self._make_objective(encoder, seeds.generator("heads"))
+        stopping = [EarlyStopping(self.n_iter_no_change, self.tol)] if self.early_stopping else []
+        self.history_ = Engine(
+            objective,
+            source=source,
+            validation=validation,
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            schedule=self.schedule,
+            max_epochs=n_epochs,
+            device=device,
+            precision=resolve_precision(self.precision, device),
+            generator=seeds.generator("dropout"),
+            report=self._reporter(task, encoder, n_epochs),
+            callbacks=stopping,
+        ).run()
+        self.n_iter_ = len(self.history_)
+        self.loss_curve_ = [epoch["loss"] for epoch in self.history_]
+        self.validation_loss_curve_ = (
+            None if validation is None else [epoch["validation_loss"] for epoch in self.history_]
+        )
+        task.end(X=X)
+
+    def _split(self, n: int, seeds: Seeds) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return training and held-out rows; none are held out unless asked for."""
+        fraction = self.validation_fraction
+        if fraction is None and self.early_stopping:
+            fraction = 0.1
+        if fraction is None:
+            return np.arange(n), None
+        n_held_out = max(1, round(fraction * n))
+        if n - n_held_out < 2:
+            raise ValueError(
+                f"validation_fraction={fraction} of {n} samples leaves {n - n_held_out} to "
+                "pretrain on; at least 2 are needed. Lower it or set early_stopping=False."
+            )
+        order = torch.randperm(n, generator=seeds.generator("split")).numpy()
+        return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
+
+    def _n_epochs(self, n_batches: int) -> int:
+        if self.max_epochs == "auto":
+            return max(AUTO_EPOCHS, -(-AUTO_STEPS // n_batches))
+        return self.max_epochs
+
+    def _reporter(self, task: Task, encoder: Encoder, n_epochs: int):
+        """Return the function that tells the user and scikit-learn's callbacks of an epoch."""
+
+        def report(epoch: dict) -> bool:
+            if self.verbose:
+                print(epoch_line(type(self).__name__, epoch, n_epochs), flush=True)
+            return task.begin("epoch").end(
+                reconstruction_attributes=lambda: {"encoder_": copy.deepcopy(encoder).cpu().eval()}
+            )
+
+        return report
+
+    # The parts of `transform`, for the classifier too
+
+    def _rows(self, matrices: list) -> Rows:
+        return Rows(matrices, self.mean_, self.scale_)
+
+    def _embed(self, X) -> np.ndarray:
+        """Embed a checked matrix."""
+        rows = self._rows([X])
+        Z = embed(self.encoder_, rows, self._device_or_cpu(), self._refuse_overflow)
+        return Z.astype(np.float64) if X.dtype == np.float64 else Z
+
+    def _device_or_cpu(self) -> torch.device:
+        """Return the device, or the CPU where an encoder from a GPU machine has come to."""
+        try:
+            return resolve_device(self.device)
+        except ValueError:
+            warnings.warn(
+                f"device={self.device!r} is not in this machine: using the CPU.", stacklevel=2
+            )
+            return torch.device("cpu")
+
+    def _refuse_overflow(self, block: np.ndarray) -> None:
+        if max(block.max(), -block.min()) <= LARGEST:
+            return
+        row, j = np.unravel_index(np.abs(block).argmax(), block.shape)
+        raise ValueError(
+            f"{gene(self, int(j))} of X is {block[row, j]:.3g} standard deviations from its mean in "
+            f"fit, whose square overflows float32 (beyond {LARGEST:.3g}). Correct it, or put X on "
+            "the scale of the data of fit."
+        )
+
+
+def check_sizes(estimator, name: str, *, allow_empty: bool = False) -> None:
+    """Raise unless parameter ``name`` is a sequence of positive layer widths."""
+    sizes = list(getattr(estimator, name))
+    bad = [s for s in sizes if not isinstance(s, Integral) or isinstance(s, bool) or s < 1]
+    if bad or not (sizes or allow_empty):
+        raise ValueError(
+            f"{name} of {type(estimator).__name__} must hold positive integers, one per layer, "
+            f"got {tuple(sizes)}."
+        )
+
+
+def epoch_line(name: str, epoch: dict, n_epochs: int) -> str:
+    """Return what ``verbose=1`` prints of an epoch."""
+    parts = [f"[{name}] epoch {epoch['epoch']}/{n_epochs}", f"loss {epoch['loss']:.4f}"]
+    if "validation_loss" in epoch:
+        parts.append(f"validation loss {epoch['validation_loss']:.4f}")
+    parts.append(f"{epoch['seconds']:.2f} s")
+    return "  ".join(parts)

@@ -1,8 +1,19 @@
 """Self-supervised pretraining for gene expression, as scikit-learn estimators."""
 
+from . import datasets
 from .byol import ByolTransformer
+from .classifier import SSLClassifier
+from .persistence import load, save
 from .scarf import ScarfTransformer
 from .vime import VimeTransformer
 
 __version__ = "0.1.0"
-__all__ = ["ByolTransformer", "ScarfTransformer", "VimeTransformer"]
+__all__ = [
+    "ByolTransformer",
+    "SSLClassifier",
+    "ScarfTransformer",
+    "VimeTransformer",
+    "datasets",
+    "load",
+    "save",
+]

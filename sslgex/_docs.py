@@ -58,7 +58,7 @@ encoder_ : torch.nn.Module
     The pretrained encoder, on the CPU; called on standardised genes it returns the embedding.
     Its BatchNorm statistics are those of the clean training samples, re-estimated when training
     had ended.
-mean_, scale_ : ndarray of shape (n_features_in_,), float64, or None
+mean_, scale_ : ndarray of shape (`n_features_in_`,), float64, or None
     What `standardize` subtracts and divides by; infinite scale for genes constant in `fit`. None
     if ``standardize=False``.
 loss_curve_ : list of float
@@ -73,7 +73,7 @@ n_iter_ : int
     Number of epochs.
 n_features_in_ : int
     Number of genes.
-feature_names_in_ : ndarray of shape (n_features_in_,)
+feature_names_in_ : ndarray of shape (`n_features_in_`,)
     Names of the genes; only if `X` had them."""
 
 CAN_STOP = """Stop when the loss on held-out samples has not fallen for `n_iter_no_change` epochs,

@@ -180,17 +180,16 @@ def _cure(error: ValueError, X, named) -> str:
 
 
 def _where_not_finite(X, named) -> str:
-    values = X.tocsr() if sp.issparse(X) else np.asarray(X)
     try:
-        bad = ~np.isfinite((values.data if sp.issparse(X) else values).astype(np.float64))
+        if sp.issparse(X):
+            coo = sp.coo_array(X)
+            bad = ~np.isfinite(coo.data)
+            row, column = coo.row[bad][0], coo.col[bad][0]
+        else:
+            bad = ~np.isfinite(np.asarray(X).astype(np.float64))
+            row, column = np.argwhere(bad)[0]
     except (TypeError, ValueError):
         return ""
-    if sp.issparse(X):
-        first = int(np.flatnonzero(bad)[0])
-        row = int(np.searchsorted(values.indptr, first, side="right") - 1)
-        column = int(values.indices[first])
-    else:
-        row, column = map(int, np.argwhere(bad)[0])
     names = column_names(named)
     which = f"column {column}" if names is None else f"gene {names[column]!r}"
     return (

@@ -379,9 +379,9 @@ class BaseSSLTransformer(
             return
         row, j = np.unravel_index(np.abs(block).argmax(), block.shape)
         raise ValueError(
-            f"{gene(self, int(j))} of X is {block[row, j]:.3g} standard deviations from its mean in "
-            f"fit, whose square overflows float32 (beyond {LARGEST:.3g}). Correct it, or put X on "
-            "the scale of the data of fit."
+            f"{gene(self, int(j))} of X is {block[row, j]:.3g} standard deviations from its mean "
+            f"in fit, whose square overflows float32 (beyond {LARGEST:.3g}). Correct it, or put X "
+            "on the scale of the data of fit."
         )
 
 

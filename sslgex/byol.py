@@ -32,7 +32,7 @@ class ByolObjective(Objective):
         super().__init__(encoder)
         self.projector = mlp(encoder.n_representation, projection_sizes, generator, batch_norm=True)
         self.predictor = mlp(projection_sizes[-1], prediction_sizes, generator, batch_norm=True)
-        self.target_encoder = momentum_copy(self.encoder)
+        self.target_encoder = momentum_copy(encoder)
         self.target_projector = momentum_copy(self.projector)
         self.corruption_rate = corruption_rate
         self.ema_decay = ema_decay

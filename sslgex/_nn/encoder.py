@@ -1,6 +1,7 @@
 """The encoder: from standardised genes to an embedding."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,10 @@ from .wide import WideInput
 
 class BatchNorm(nn.BatchNorm1d):
     """BatchNorm whose output before the affine map can be had on its own."""
+
+    momentum: float
+    running_mean: Tensor
+    running_var: Tensor
 
     def standardise(self, h: Tensor) -> Tensor:
         """Return ``h`` with mean 0 and variance 1, by the batch in training, else as stored."""
@@ -55,6 +60,9 @@ class Encoder(nn.Module):
         Draws the initial weights.
     """
 
+    linears: Sequence[nn.Linear]
+    norms: Sequence[BatchNorm]
+
     def __init__(
         self,
         n_features: int,
@@ -68,11 +76,10 @@ class Encoder(nn.Module):
         sizes = list(hidden_layer_sizes)
         self.embedding = embedding
         self.input = WideInput(n_features, sizes[0], generator)
-        self.linears = nn.ModuleList(
-            linear(n_in, n_out, generator, bias=False)
-            for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True)
+        self.linears = nn.ModuleList(  # type: ignore[assignment]
+            linear(n_in, n_out, generator, bias=False) for n_in, n_out in pairwise(sizes)
         )
-        self.norms = nn.ModuleList(BatchNorm(size) for size in sizes)
+        self.norms = nn.ModuleList(BatchNorm(size) for size in sizes)  # type: ignore[assignment]
         self.dropout = Dropout(dropout)
 
     @property

@@ -2,12 +2,15 @@
 
 import copy
 import math
+from typing import TypeVar
 
 import torch
 from torch import nn
 
+T = TypeVar("T", bound=nn.Module)
 
-def momentum_copy(module: nn.Module) -> nn.Module:
+
+def momentum_copy(module: T) -> T:
     """Return a copy of ``module`` that no gradient reaches."""
     return copy.deepcopy(module).requires_grad_(False)
 

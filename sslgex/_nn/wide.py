@@ -5,7 +5,7 @@ it is computed (one product or several, whole gradients or blocks of genes) is e
 implementation's own business, the update of the weights included.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
@@ -74,7 +74,10 @@ class WideOutput(Wide):
         Draws the initial weights.
     """
 
-    LOSSES = {"bce": F.binary_cross_entropy_with_logits, "mse": F.mse_loss}
+    LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+        "bce": F.binary_cross_entropy_with_logits,
+        "mse": F.mse_loss,
+    }
 
     def __init__(self, n_hidden: int, n_features: int, generator: torch.Generator):
         super().__init__()

@@ -17,7 +17,8 @@ def embed(
     """Return the embedding of every row, float32 of shape (len(rows), n_embedding).
 
     The rows pass in blocks of one fixed shape, so that a row's bits do not depend on its
-    neighbours, on their number or on how many threads share the work. ``check`` sees every block of standardised rows first.
+    neighbours, on their number or on how many threads share the work. ``check`` sees every
+    block of standardised rows first.
     """
     moved = _on(encoder, device)
     out = np.empty((len(rows), encoder.n_embedding), dtype=np.float32)

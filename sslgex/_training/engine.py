@@ -1,5 +1,7 @@
-"""The training loop. skorch gives the lifecycle (initialise, notify, history); the epoch is ours:
-losses stay on the device until it ends, and Ctrl-C stops the program rather than the training.
+"""The training loop.
+
+skorch gives the lifecycle (initialise, notify, history). The epoch is ours: losses stay on the
+device until it ends, and Ctrl-C stops the program rather than the training.
 """
 
 import time
@@ -11,8 +13,9 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from .._nn.init import lend_generator
+from .._nn.losses import spread
 from .._nn.wide import Optimizer, Wide, adamw
-from .objective import Objective, gauge
+from .objective import Objective
 from .schedule import SCHEDULES
 from .views import MemorySource
 
@@ -128,7 +131,8 @@ class Engine(NeuralNet):
             if self.validation is not None:
                 self.history.record("validation_loss", self.validate())
             self.history.record("lr", rate)
-            self.history.record("spread", gauge(self.module_))
+            if self.module_.representation is not None:
+                self.history.record("spread", float(spread(self.module_.representation)))
             self.history.record("seconds", time.perf_counter() - started)
             self.notify("on_epoch_end")
 
@@ -148,6 +152,7 @@ class Engine(NeuralNet):
     @torch.no_grad()
     def validate(self) -> float:
         """Return the mean loss over the validation rows, in evaluation mode."""
+        assert self.validation is not None
         self.module_.eval()
         total = torch.zeros((), device=self.device)
         for views in self.validation:

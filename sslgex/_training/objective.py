@@ -1,9 +1,9 @@
 """What a method hands to the training loop."""
 
-import torch
+from typing import Any
+
 from torch import Tensor, nn
 
-from .._nn.encoder import Encoder
 from .views import Views
 
 
@@ -14,7 +14,7 @@ class Objective(nn.Module):
 
     Parameters
     ----------
-    encoder : Encoder
+    encoder : nn.Module
         The network that stays when the heads are thrown away.
 
     Attributes
@@ -23,9 +23,10 @@ class Objective(nn.Module):
         What the encoder made of the clean view of the last batch; the loop gauges collapse on it.
     """
 
+    encoder: Any
     representation: Tensor | None = None
 
-    def __init__(self, encoder: Encoder):
+    def __init__(self, encoder: nn.Module):
         super().__init__()
         self.encoder = encoder
 
@@ -44,13 +45,3 @@ class Objective(nn.Module):
         representations = self.encoder.represent(views)
         self.representation = representations[0].detach()
         return representations
-
-
-def gauge(objective: Objective) -> float:
-    """Return the spread of the last representation, or NaN where there is none."""
-    from .._nn.losses import spread
-
-    if objective.representation is None:
-        return float("nan")
-    with torch.no_grad():
-        return float(spread(objective.representation))

@@ -138,14 +138,10 @@ class Rows:
             return values
         # In float64 for float64 input: a large mean would eat the digits of a small spread.
         dtype = np.float64 if values.dtype == np.float64 else np.float32
-        mean, scale = self._statistics_as(dtype)
+        mean, scale = self._moments[dtype]
         return (values.astype(dtype, copy=False) - mean[genes]) / scale[genes]
 
-    def _statistics_as(self, dtype: type) -> tuple[np.ndarray, np.ndarray]:
-        if dtype is np.float64:
-            return self.mean, self.scale
-        return self._single
-
     @cached_property
-    def _single(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.mean.astype(np.float32), self.scale.astype(np.float32)
+    def _moments(self) -> dict[type, tuple[np.ndarray, np.ndarray]]:
+        mean, scale = np.asarray(self.mean), np.asarray(self.scale)
+        return {t: (mean.astype(t), scale.astype(t)) for t in (np.float64, np.float32)}

@@ -1,0 +1,109 @@
+"""What may stand as the encoder of a classifier, and how it comes to be fitted."""
+
+import copy
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import check_random_state, get_tags
+from sklearn.utils.validation import check_is_fitted, check_memory
+
+from ._callbacks import Task
+from .base import BaseSSLTransformer
+
+
+def is_fitted(encoder) -> bool:
+    """Tell whether ``encoder`` has learned something that a clone would lose."""
+    if encoder is None or not get_tags(encoder).requires_fit:
+        return False
+    try:
+        check_is_fitted(encoder)
+    except NotFittedError:
+        return False
+    return True
+
+
+def check_encoder(encoder, mode: str) -> None:
+    """Raise unless ``encoder`` can serve in ``mode``."""
+    if isinstance(encoder, type):
+        raise TypeError(f"encoder is the class {encoder.__name__}; pass an instance of it.")
+    if isinstance(encoder, FrozenEstimator):
+        if not is_fitted(encoder.estimator):
+            raise NotFittedError(
+                f"encoder is a FrozenEstimator around a {type(encoder.estimator).__name__} that is "
+                "not fitted. Fit it first, or pass it without FrozenEstimator to be fitted here."
+            )
+        encoder = encoder.estimator
+    if mode == "unfrozen" and not isinstance(encoder, BaseSSLTransformer):
+        raise TypeError(
+            f"mode='unfrozen' trains the encoder along, which a {type(encoder).__name__} does not "
+            "allow: pass one of sslgex's pretrainers, or mode='frozen'."
+        )
+
+
+def fit_encoder(encoder, X, matrix, X_unlabeled, *, memory, random_state, task: Task):
+    """Return a private fitted encoder.
+
+    Parameters
+    ----------
+    encoder : transformer
+        Fitted (by itself or in a `FrozenEstimator`): copied. Unfitted: a clone is fitted.
+    X, matrix : array-like
+        The samples as the user gave them and as a checked matrix.
+    X_unlabeled : matrix, list of matrices or None
+        More samples.
+    memory : str, joblib.Memory or None
+        Cache of the fit.
+    random_state : int, RandomState or None
+        For an unfitted encoder without a seed.
+    task : Task
+        Of which the fit becomes a part.
+    """
+    if isinstance(encoder, FrozenEstimator):
+        encoder = encoder.estimator
+    if is_fitted(encoder):
+        # Our `fit` replaces what it has learned and never writes into it: a shallow copy will do.
+        ours = isinstance(encoder, BaseSSLTransformer)
+        return copy.copy(encoder) if ours else copy.deepcopy(encoder)
+    encoder = clone(encoder)
+    seeds = {
+        name: _integer_seed(random_state)
+        for name, value in encoder.get_params().items()
+        if name.split("__")[-1] == "random_state" and value is None
+    }
+    encoder.set_params(**seeds)
+    # The task is not part of the result: hashing it would break every cache hit.
+    cached = check_memory(memory).cache(_fit_encoder, ignore=["task"])
+    return cached(encoder, X, matrix, X_unlabeled, task)
+
+
+def _fit_encoder(encoder, X, matrix, X_unlabeled, task):
+    with task.delegate("pretrain", encoder):
+        if isinstance(encoder, BaseSSLTransformer):
+            return encoder.fit(X, X_unlabeled=X_unlabeled)
+        if X_unlabeled is not None:
+            parts = [matrix, *_as_list(X_unlabeled)]
+            stack = sp.vstack if any(map(sp.issparse, parts)) else np.vstack
+            matrix = stack([part if sp.issparse(part) else np.asarray(part) for part in parts])
+        return encoder.fit(matrix)
+
+
+def transform(encoder, X, matrix) -> np.ndarray:
+    """Embed samples, given as by the user and as a checked matrix."""
+    if isinstance(encoder, BaseSSLTransformer):
+        return encoder._embed(matrix)
+    Z = encoder.transform(X if hasattr(encoder, "feature_names_in_") else matrix)
+    Z = Z.toarray() if sp.issparse(Z) else np.asarray(Z)
+    return Z.astype(np.float64 if matrix.dtype == np.float64 else np.float32, copy=False)
+
+
+def _as_list(X_unlabeled) -> list:
+    return list(X_unlabeled) if isinstance(X_unlabeled, list | tuple) else [X_unlabeled]
+
+
+def _integer_seed(random_state) -> int:
+    if isinstance(random_state, int | np.integer):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31 - 1))

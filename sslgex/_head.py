@@ -1,0 +1,167 @@
+"""The linear head: logistic regression that tunes its own penalty."""
+
+import warnings
+
+import numpy as np
+import torch
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+from sklearn.utils import compute_class_weight
+from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
+from torch import nn
+
+# Inverse penalties to choose from, for rows of squared norm 1; the fit divides them by the mean
+# squared norm of its rows, so that one grid serves genes, principal components and embeddings.
+GRID = np.logspace(-1, 3, 9)
+FALLBACK = 10.0
+# The likelihood rises and falls along the grid; after so many steps down the rest is not fitted,
+# which saves the slowest fits.
+PATIENCE = 2
+
+
+class LinearHead(ClassifierMixin, BaseEstimator):
+    """Multinomial logistic regression whose L2 penalty has the best out-of-fold log loss.
+
+    Parameters
+    ----------
+    class_weight : {"sqrt", "balanced"}, dict or None, default="sqrt"
+        "balanced" weighs a class by the inverse of its frequency, "sqrt" by the root of that.
+    n_folds : int, default=5
+        Folds of the inner cross-validation; fewer where no class has as many samples.
+    random_state : int, RandomState instance or None, default=None
+        Shuffles the folds.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels.
+    coef_ : ndarray of shape (n_classes, n_features)
+        Weights, a row per class also for two classes.
+    intercept_ : ndarray of shape (n_classes,)
+        Intercepts.
+    C_ : float
+        The inverse penalty chosen, from 0.1 to 1,000 over the mean squared norm of the centred
+        samples; 10 over it where no class has two samples, so that there is nothing to choose by.
+    penalty_ : float
+        What the squared weights cost beside the weighted mean log loss: that loss plus
+        ``penalty_ * (coef_ ** 2).sum()`` is what the fit minimises.
+    """
+
+    def __init__(self, class_weight="sqrt", *, n_folds=5, random_state=None):
+        self.class_weight = class_weight
+        self.n_folds = n_folds
+        self.random_state = random_state
+
+    def fit(self, X, y, sample_weight=None):
+        """Choose the penalty by cross-validation, then fit all samples.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Embedding.
+        y : array-like of shape (n_samples,)
+            Labels of at least two classes.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Multiplied with the class weights.
+
+        Returns
+        -------
+        self : LinearHead
+            The fitted head.
+        """
+        X = np.asarray(X, dtype=np.float64)
+        basis = None
+        if X.shape[1] > X.shape[0]:
+            # The penalty is blind to rotation: the problem lives in the span of the samples.
+            basis, triangle = np.linalg.qr(X.T)
+            X = triangle.T
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        weight = class_weights(self.class_weight, self.classes_, y)[codes]
+        if sample_weight is not None:
+            weight = weight * sample_weight
+        # These products are so small that two BLAS threads took ten times as long as one.
+        with threadpool_limits(1, user_api="blas"):
+            self.C_ = self._tune(X, codes, weight)
+            model = LogisticRegression(C=self.C_, max_iter=2000).fit(X, codes, weight)
+        coef, intercept = model.coef_, model.intercept_
+        self.penalty_ = 1 / (2 * self.C_ * weight.sum())
+        if len(self.classes_) == 2:
+            coef = np.concatenate([-coef, coef]) / 2
+            intercept = np.concatenate([-intercept, intercept]) / 2
+            self.penalty_ *= 2
+        self.coef_ = coef if basis is None else coef @ basis.T
+        self.intercept_ = intercept
+        return self
+
+    def to_layer(self) -> nn.Linear:
+        """Return the head as a torch layer."""
+        layer = nn.utils.skip_init(nn.Linear, *reversed(self.coef_.shape))
+        with torch.no_grad():
+            layer.weight.copy_(torch.from_numpy(self.coef_))
+            layer.bias.copy_(torch.from_numpy(self.intercept_))
+        return layer
+
+    @classmethod
+    def from_layer(cls, layer: nn.Linear, classes: np.ndarray) -> "LinearHead":
+        """Return a torch layer as a fitted head; it has neither ``C_`` nor ``penalty_``."""
+        head = cls()
+        head.classes_ = classes
+        head.coef_ = layer.weight.detach().cpu().double().numpy()
+        head.intercept_ = layer.bias.detach().cpu().double().numpy()
+        return head
+
+    def log_odds(self, X) -> np.ndarray:
+        """Return the linear score of every class, (n_samples, n_classes)."""
+        check_is_fitted(self)
+        return np.asarray(X, dtype=np.float64) @ self.coef_.T + self.intercept_
+
+    def decision_function(self, X):
+        """Return the score of every class; of two classes, the log odds of the second."""
+        scores = self.log_odds(X)
+        return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
+
+    def predict_proba(self, X):
+        """Return the probability of every class, (n_samples, n_classes)."""
+        return softmax(self.log_odds(X), axis=1)
+
+    def predict(self, X):
+        """Return the likeliest class."""
+        return self.classes_[self.log_odds(X).argmax(axis=1)]
+
+    def _tune(self, X, codes, weight) -> float:
+        unit = 1 / max(X.var(axis=0).sum(), np.finfo(np.float64).tiny)
+        n_folds = min(self.n_folds, int(np.bincount(codes).max()))
+        if n_folds < 2:
+            return FALLBACK * unit
+        splitter = StratifiedKFold(n_folds, shuffle=True, random_state=self.random_state)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+            folds = list(splitter.split(X, codes))
+        # A class that a fold's training part has not seen says nothing of the penalty.
+        folds = [(train, test[np.isin(codes[test], codes[train])]) for train, test in folds]
+        folds = [(a, b) for a, b in folds if len(b) and len(np.unique(codes[a])) > 1]
+        if not folds:
+            return FALLBACK * unit
+        models = [LogisticRegression(tol=1e-3, max_iter=2000, warm_start=True) for _ in folds]
+        likelihoods: list[float] = []
+        for C in GRID * unit:
+            total = 0.0
+            for model, (train, test) in zip(models, folds, strict=True):
+                model.set_params(C=C).fit(X[train], codes[train], weight[train])
+                column = np.searchsorted(model.classes_, codes[test])
+                log_p = model.predict_log_proba(X[test])
+                total += weight[test] @ log_p[np.arange(len(test)), column]
+            likelihoods.append(total)
+            if len(likelihoods) - 1 - int(np.argmax(likelihoods)) >= PATIENCE:
+                break
+        return float(GRID[np.argmax(likelihoods)] * unit)
+
+
+def class_weights(class_weight, classes: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the weight of every class."""
+    if class_weight == "sqrt":
+        return np.sqrt(compute_class_weight("balanced", classes=classes, y=y))
+    return compute_class_weight(class_weight, classes=classes, y=y)

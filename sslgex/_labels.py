@@ -1,0 +1,53 @@
+"""Labels as users have them, some of them missing."""
+
+import numpy as np
+from sklearn.utils import assert_all_finite, column_or_1d
+
+
+def check_labels(y, unlabeled_label=None) -> tuple[np.ndarray, np.ndarray]:
+    """Return ``y`` as a vector and which samples are labelled.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Labels. In an object array a missing value (None, NaN, NA) means unlabelled.
+    unlabeled_label : scalar, optional
+        A label that means unlabelled, such as scikit-learn's -1. By default every value is a
+        class.
+
+    Returns
+    -------
+    y : ndarray of shape (n_samples,)
+        The labels.
+    labelled : ndarray of shape (n_samples,), bool
+        Which samples have one.
+    """
+    if y is None:
+        raise ValueError(
+            "This SSLClassifier estimator requires y to be passed, but the target y is None."
+        )
+    y = column_or_1d(y, warn=True)
+    if y.dtype.kind == "f":
+        try:
+            assert_all_finite(y, input_name="y")
+        except ValueError as error:
+            raise ValueError(
+                f"{error}\nTo mark samples as unlabelled, pass unlabeled_label=-1 and label them "
+                "-1, or give y as objects with None."
+            ) from None
+    labelled = np.ones(len(y), dtype=bool)
+    if y.dtype == object:
+        labelled = np.array([not is_missing(label) for label in y], dtype=bool)
+    if unlabeled_label is not None:
+        labelled &= y != unlabeled_label
+    return y, labelled
+
+
+def is_missing(label) -> bool:
+    """Tell whether a label is None, NaN or pandas' NA or NaT."""
+    if label is None:
+        return True
+    try:
+        return bool(label != label)
+    except TypeError:  # pandas.NA is neither equal nor unequal
+        return True

@@ -1,0 +1,168 @@
+"""Fine-tuning: the classifier's loss, over the head alone or the encoder too."""
+
+import warnings
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn.model_selection import train_test_split
+from torch import nn
+
+from .._nn.encoder import BatchNorm
+from .engine import Engine
+from .objective import Objective
+from .rows import Rows
+from .seeds import Seeds
+from .stopping import EarlyStopping
+from .views import MemorySource, Views
+
+
+class FineTuning(Objective):
+    """Weighted cross-entropy of a linear layer on the embedding.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        Trained along; `nn.Identity` where the rows are embeddings already.
+    head : nn.Linear
+        From the embedding to the classes.
+    codes : ndarray of shape (n_rows,), int
+        Class of every row of the source.
+    weight : ndarray of shape (n_rows,)
+        Weight of every row of the source.
+    penalty : float
+        What the squared weights of the head cost.
+    batch_statistics : bool
+        Whether BatchNorm normalises by the batch; otherwise by what it has stored.
+    """
+
+    codes: torch.Tensor
+    weight: torch.Tensor
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        head: nn.Linear,
+        codes: np.ndarray,
+        weight: np.ndarray,
+        *,
+        penalty: float,
+        batch_statistics: bool,
+    ):
+        super().__init__(encoder)
+        self.head = head
+        self.penalty = penalty
+        self.batch_statistics = batch_statistics
+        self.register_buffer("codes", torch.as_tensor(codes), persistent=False)
+        # Mean weight 1, so that the learning rate means the same whatever the weights.
+        scaled = torch.as_tensor(weight / weight.mean(), dtype=torch.float32)
+        self.register_buffer("weight", scaled, persistent=False)
+
+    def train(self, mode: bool = True) -> "FineTuning":
+        """Enter training (or evaluation) with BatchNorm as asked."""
+        super().train(mode)
+        if not self.batch_statistics:
+            for module in self.encoder.modules():
+                if isinstance(module, BatchNorm):
+                    module.eval()
+        return self
+
+    def loss(self, views: Views) -> torch.Tensor:
+        """Return the penalised loss of a batch."""
+        rows = torch.from_numpy(views.index).to(self.codes.device)
+        logits = self.head(self.encoder(views.clean))
+        losses = F.cross_entropy(logits, self.codes[rows], reduction="none")
+        return (losses * self.weight[rows]).mean() + self.penalty * self.head.weight.square().sum()
+
+
+def split_labelled(
+    codes: np.ndarray, fraction: float, seed: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return training and validation rows, stratified, or None where labels are too few.
+
+    Too few: the share has fewer rows than there are classes, or a class has a single row.
+    """
+    counts = np.bincount(codes)
+    n_held_out = round(fraction * len(codes))
+    if n_held_out < len(counts) or counts.min() < 2 or len(codes) - n_held_out < len(counts):
+        return None
+    train, held_out = train_test_split(
+        np.arange(len(codes)), test_size=n_held_out, stratify=codes, random_state=seed
+    )
+    return np.sort(train), np.sort(held_out)
+
+
+def fine_tune(
+    objective: FineTuning,
+    rows: Rows,
+    codes: np.ndarray,
+    seeds: Seeds,
+    *,
+    batch_size: int,
+    validation_fraction: float | None,
+    n_iter_no_change: int,
+    tol: float,
+    device: torch.device,
+    **engine,
+) -> list[dict]:
+    """Train ``objective`` in place on labelled rows and return the history.
+
+    Parameters
+    ----------
+    objective : FineTuning
+        What is trained.
+    rows : Rows
+        The labelled samples.
+    codes : ndarray of shape (len(rows),), int
+        Their classes.
+    seeds : Seeds
+        For batches, dropout and the split.
+    batch_size : int
+        Rows per step.
+    validation_fraction : float or None
+        Share held out for early stopping; None trains to the end.
+    n_iter_no_change, tol : int, float
+        Of early stopping.
+    device : torch.device
+        Where to compute.
+    **engine
+        Further arguments of `Engine`.
+    """
+    train, validation, callbacks = np.arange(len(rows)), None, []
+    split = None
+    if validation_fraction is not None:
+        split = split_labelled(codes, validation_fraction, seeds.integer("split"))
+        if split is None:
+            warnings.warn(
+                f"Too few labels for early stopping: {validation_fraction:.0%} of {len(codes)} "
+                f"samples cannot hold one of each of {codes.max() + 1} classes while the others "
+                "train. Training runs to max_epochs.",
+                stacklevel=4,
+            )
+    if split is not None:
+        train, held_out = split
+        callbacks = [EarlyStopping(n_iter_no_change, tol)]
+        validation = MemorySource(
+            rows,
+            train,
+            batch_size=batch_size,
+            generator=seeds.generator("validation"),
+            device=device,
+            held_out=held_out,
+        )
+    source = MemorySource(
+        rows,
+        train,
+        batch_size=min(batch_size, len(train)),
+        generator=seeds.generator("batches"),
+        device=device,
+    )
+    return Engine(
+        objective,
+        source=source,
+        validation=validation,
+        device=device,
+        generator=seeds.generator("dropout"),
+        callbacks=callbacks,
+        **engine,
+    ).run()

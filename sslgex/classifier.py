@@ -1,0 +1,587 @@
+"""Classification with a pretrained encoder, frozen or unfrozen."""
+
+import copy
+import warnings
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    _clone_parametrized,
+    _fit_context,
+    clone,
+)
+from sklearn.metrics import accuracy_score
+from sklearn.utils import _safe_indexing, check_consistent_length
+from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, has_fit_parameter
+from torch import nn
+
+from ._callbacks import CallbackSupportMixin, Task
+from ._encoders import check_encoder, fit_encoder, is_fitted, transform
+from ._head import LinearHead, class_weights
+from ._inputs import check_X, is_anndata
+from ._labels import check_labels
+from ._nn.init import linear
+from ._training.device import resolve_device, resolve_precision
+from ._training.finetuning import FineTuning, fine_tune
+from ._training.rows import Rows
+from ._training.seeds import Seeds
+from .base import COUNT, POSITIVE, SHARE, BaseSSLTransformer, PresetMixin, check_sizes, epoch_line
+from .untrained import UntrainedTransformer
+
+
+def _head_has(method: str):
+    """Offer ``method`` only if the head has it."""
+
+    def check(self) -> bool:
+        head = getattr(self, "head_", self.head)
+        if not isinstance(head, str):
+            getattr(head, method)
+        return True
+
+    return available_if(check)
+
+
+class SSLClassifier(
+    PresetMixin,
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    ClassifierMixin,
+    TransformerMixin,
+    BaseEstimator,
+):
+    """Classify with a pretrained encoder, frozen or unfrozen.
+
+    Frozen, the samples are embedded once and a head is fitted on the embedding. Unfrozen, a copy
+    of the encoder is trained together with a linear layer (fine-tuning).
+
+    Parameters
+    ----------
+    encoder : estimator or None, default=None
+        - A fitted pretrainer (or a `FrozenEstimator` around it): used as it is. `clone` keeps it,
+          so cross-validation and grid searches never pretrain it again; it is never changed.
+        - An unfitted pretrainer: a clone is pretrained in `fit`, on the samples and
+          `X_unlabeled`. Without a seed of its own it takes one from `random_state`.
+        - Any other scikit-learn transformer, fitted or not, with ``mode="frozen"``, such as a
+          `PCA`: the baseline under the same roof.
+        - None: an encoder with random weights, the network from scratch.
+    mode : {"unfrozen", "frozen"}, default="unfrozen"
+        Train the encoder along, or only the head.
+    head : {"linear", "sgd"} or classifier, default="linear"
+        "linear": logistic regression with the L2 penalty of the best out-of-fold log loss;
+        unfrozen training starts from it and keeps its penalty. "sgd": a linear layer with random
+        weights, trained by gradient descent (the study's). A scikit-learn classifier: only with
+        ``mode="frozen"``.
+    hidden_layer_sizes : sequence of int, default=(256, 256, 256, 256)
+        Blocks of the encoder if `encoder` is None.
+    dropout : float in [0, 1), default=0.0
+        Dropout of the encoder in unfrozen training.
+    lr : float or "auto", default="auto"
+        Learning rate of AdamW, at its height if the schedule varies it. "auto": 1e-4 where a
+        pretrained encoder is trained along, which should not forget, and 1e-3 elsewhere.
+    weight_decay : float, default=0.01
+        AdamW's decoupled weight decay.
+    schedule : {"one-cycle", "constant"}, default="one-cycle"
+        Course of the learning rate.
+    batch_size : int, default=32
+        Samples per step of gradient training; clipped to the number of samples.
+    max_epochs : int, default=30
+        Passes over the labelled samples in gradient training.
+    batch_norm : {"auto", "stored", "batch"}, default="auto"
+        What BatchNorm normalises by in unfrozen training: the pretrained statistics or those of
+        the batch. "auto": stored for a pretrained encoder, batch from scratch.
+    early_stopping : bool, default=False
+        Hold out `validation_fraction` of the labelled samples, stratified, stop when their loss
+        has not fallen for `n_iter_no_change` epochs, and go back to the best weights. If that
+        share has fewer samples than there are classes, or a class has only one sample, training
+        runs to its end, with a warning.
+    validation_fraction : float in (0, 1), default=0.1
+        See `early_stopping`.
+    n_iter_no_change : int, default=30
+        See `early_stopping`.
+    tol : float, default=0.0
+        By how much the validation loss must fall to count as lower.
+    class_weight : {"sqrt", "balanced"}, dict or None, default="sqrt"
+        Weights of the classes: the inverse of their frequency ("balanced"), its square root
+        ("sqrt"), given, or all equal. Without effect on a classifier given as `head`.
+    unlabeled_label : int or str, default=None
+        Label of `y` that means unlabelled, such as -1. None: every value is a class.
+    memory : str, joblib.Memory or None, default=None
+        Cache of pretraining, as in `Pipeline`.
+    device : str, default="auto"
+        "auto" (CUDA, else MPS, else the CPU), "cpu", "cuda", "cuda:1", "mps"; for fine-tuning. An
+        encoder embeds on its own `device`.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Of fine-tuning's matrix products; "auto" is float32 on a CPU.
+    random_state : int, RandomState instance or None, default=None
+        Seed of everything random.
+    verbose : int, default=0
+        1 prints a line per epoch.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels.
+    encoder_ : transformer
+        A private fitted copy of the encoder, fine-tuned in unfrozen mode.
+    head_ : classifier
+        The fitted head on the embedding. Unfrozen, it holds the trained linear layer.
+    loss_curve_ : list of float
+        Mean training loss of every epoch; empty if the head needed none.
+    validation_loss_curve_ : list of float or None
+        Mean validation loss of every epoch with early stopping.
+    history_ : list of dict
+        Per epoch "epoch", "loss", "validation_loss" (if any), "lr" and "seconds".
+    n_iter_ : int
+        Number of epochs.
+    n_features_in_ : int
+        Number of genes.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the genes; only if `X` had them.
+
+    See Also
+    --------
+    ScarfTransformer, VimeTransformer, ByolTransformer : The pretrainers.
+
+    Notes
+    -----
+    Presets of `from_preset`: "dradjat2025" and "dradjat2025-code", the fine-tuning of [1]_:
+    random head, batches of 8, at most 100 epochs of Adam at 1e-4, patience 30 with the best
+    weights restored, BatchNorm by the batch, no class weights, dropout 0 or 0.2. With
+    ``encoder=None`` it is that paper's baseline. Unlike there, early stopping is never left to
+    fewer validation samples than there are classes.
+
+    References
+    ----------
+    .. [1] Dradjat, Hamidi, Bartet, Hanczar (2025). Self-supervised representation learning on
+       gene expression data. Bioinformatics, btaf533.
+
+    Examples
+    --------
+    >>> from sslgex import ScarfTransformer, SSLClassifier
+    >>> from sslgex.datasets import make_expression
+    >>> X, y = make_expression(n_samples=200, n_genes=200, return_X_y=True, random_state=0)
+    >>> scarf = ScarfTransformer((32, 32), max_epochs=10, random_state=0).fit(X)
+    >>> clf = SSLClassifier(scarf, mode="frozen", random_state=0).fit(X[:100], y[:100])
+    >>> clf.predict(X[100:]).shape
+    (100,)
+    """
+
+    _PAPER = {
+        "head": "sgd",
+        "lr": 1e-4,
+        "weight_decay": 0.0,
+        "schedule": "constant",
+        "batch_size": 8,
+        "max_epochs": 100,
+        "batch_norm": "batch",
+        "early_stopping": True,
+        "n_iter_no_change": 30,
+        "class_weight": None,
+    }
+    _PRESETS = {"dradjat2025": _PAPER, "dradjat2025-code": {**_PAPER, "dropout": 0.2}}
+
+    _SHARED = (
+        *("hidden_layer_sizes", "dropout", "weight_decay", "schedule", "batch_size"),
+        *("early_stopping", "n_iter_no_change", "tol", "device", "precision"),
+        *("random_state", "verbose"),
+    )
+
+    _parameter_constraints: dict = {
+        **{name: BaseSSLTransformer._parameter_constraints[name] for name in _SHARED},
+        "encoder": [HasMethods(["fit", "transform"]), None],
+        "mode": [StrOptions({"frozen", "unfrozen"})],
+        "head": [StrOptions({"linear", "sgd"}), HasMethods(["fit", "predict"])],
+        "lr": [POSITIVE, StrOptions({"auto"})],
+        "max_epochs": [COUNT],
+        "batch_norm": [StrOptions({"auto", "stored", "batch"})],
+        "validation_fraction": [SHARE],
+        "class_weight": [StrOptions({"sqrt", "balanced"}), dict, None],
+        "unlabeled_label": [Integral, str, None],
+        "memory": [None, str, HasMethods(["cache"])],
+    }
+
+    def __init__(
+        self,
+        encoder=None,
+        *,
+        mode="unfrozen",
+        head="linear",
+        hidden_layer_sizes=(256, 256, 256, 256),
+        dropout=0.0,
+        lr="auto",
+        weight_decay=0.01,
+        schedule="one-cycle",
+        batch_size=32,
+        max_epochs=30,
+        batch_norm="auto",
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=30,
+        tol=0.0,
+        class_weight="sqrt",
+        unlabeled_label=None,
+        memory=None,
+        device="auto",
+        precision="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.encoder = encoder
+        self.mode = mode
+        self.head = head
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.dropout = dropout
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.schedule = schedule
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.batch_norm = batch_norm
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.class_weight = class_weight
+        self.unlabeled_label = unlabeled_label
+        self.memory = memory
+        self.device = device
+        self.precision = precision
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, sample_weight=None, *, X_unlabeled=None):
+        """Fit the classifier, and pretrain its encoder if that is unfitted.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame, AnnData} of shape (n_samples, n_features)
+            Expression profiles, samples in rows.
+        y : array-like of shape (n_samples,)
+            Labels. Samples with `unlabeled_label`, or with a missing value where `y` is an object
+            array, serve pretraining only.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the labelled samples, on top of the class weights; pretraining has none.
+        X_unlabeled : matrix or list of matrices with n_features columns, default=None
+            More profiles for an unfitted encoder. In a list no splitter ever cuts them.
+
+        Returns
+        -------
+        self : SSLClassifier
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If data or parameters are unusable; the message names cause, numbers and cure.
+        """
+        check_sizes(self, "hidden_layer_sizes")
+        encoder = self._start_encoder()
+        check_encoder(encoder, self.mode)
+        self._check_head()
+        resolve_device(self.device)
+        layer = getattr(getattr(encoder, "estimator", encoder), "layer", None)
+        matrix = check_X(self, X, reset=True, layer=layer, gather=True)
+        y, labelled = check_labels(y, self.unlabeled_label)
+        check_consistent_length(matrix, y)
+        self._check_classes(y, labelled, X_unlabeled)
+
+        fitted = is_fitted(self.encoder)
+        if fitted and X_unlabeled is not None:
+            warnings.warn("X_unlabeled is not used: the encoder is fitted already.", stacklevel=2)
+        task = Task.root(self, 1 if fitted else 2, X=X, y=y)
+        encoder = fit_encoder(
+            encoder,
+            X,
+            matrix,
+            X_unlabeled,
+            memory=self.memory,
+            random_state=self.random_state,
+            task=task,
+        )
+        if isinstance(encoder, BaseSSLTransformer):
+            check_X(encoder, X, reset=False, layer=layer)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, matrix)
+        if not labelled.all():
+            rows = np.flatnonzero(labelled)
+            matrix, y = matrix[rows], y[rows]
+            X = X[rows] if is_anndata(X) else _safe_indexing(X, rows)
+            sample_weight = None if sample_weight is None else sample_weight[rows]
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        self.encoder_ = encoder
+        self.history_: list[dict] = []
+        self._fit_head(X, matrix, y, codes, sample_weight, task)
+        self.n_iter_ = len(self.history_)
+        self.loss_curve_ = [epoch["loss"] for epoch in self.history_]
+        self.validation_loss_curve_ = None
+        if self.history_ and "validation_loss" in self.history_[0]:
+            self.validation_loss_curve_ = [e["validation_loss"] for e in self.history_]
+        task.end(X=X, y=y)
+        return self
+
+    def transform(self, X):
+        """Embed samples with the fitted (in unfrozen mode fine-tuned) encoder.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame, AnnData} of shape (n_samples, n_features)
+            Profiles over the genes of `fit`, in their order.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_features_out)
+            The embedding.
+        """
+        return self._embed(X)
+
+    def predict(self, X):
+        """Return the predicted label of every sample.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame, AnnData} of shape (n_samples, n_features)
+            Profiles over the genes of `fit`, in their order.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Labels, of `classes_`.
+        """
+        return self._on_embedding("predict", X)
+
+    @_head_has("predict_proba")
+    def predict_proba(self, X):
+        """Return the probability of every class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame, AnnData} of shape (n_samples, n_features)
+            Profiles over the genes of `fit`, in their order.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes)
+            Probabilities, in the order of `classes_`.
+        """
+        return self._on_embedding("predict_proba", X)
+
+    @_head_has("decision_function")
+    def decision_function(self, X):
+        """Return the scores behind the prediction.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame, AnnData} of shape (n_samples, n_features)
+            Profiles over the genes of `fit`, in their order.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            For two classes the log odds of the second.
+        """
+        return self._on_embedding("decision_function", X)
+
+    def score(self, X, y, sample_weight=None):
+        """Return the accuracy on the labelled samples.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame, AnnData} of shape (n_samples, n_features)
+            Profiles over the genes of `fit`, in their order.
+        y : array-like of shape (n_samples,)
+            True labels; unlabelled samples are left out.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        accuracy : float
+            Share of correct predictions.
+        """
+        y, labelled = check_labels(y, self.unlabeled_label)
+        if not labelled.any():
+            raise ValueError(f"y holds no labelled sample: all {len(y):,} are unlabelled.")
+        predicted = self.predict(X)
+        check_consistent_length(predicted, y)
+        if sample_weight is not None:
+            sample_weight = np.asarray(sample_weight)[labelled]
+        return accuracy_score(y[labelled], predicted[labelled], sample_weight=sample_weight)
+
+    def set_params(self, **params):
+        """Set parameters; those of a fitted encoder are refused.
+
+        Parameters
+        ----------
+        **params
+            Parameters of this classifier, or of its unfitted encoder as ``encoder__name``.
+
+        Returns
+        -------
+        self : SSLClassifier
+            The classifier.
+
+        Raises
+        ------
+        ValueError
+            For ``encoder__name`` of a fitted encoder, before anything is changed.
+        """
+        inner = sorted(name for name in params if name.startswith("encoder__"))
+        if inner and is_fitted(params.get("encoder", self.encoder)):
+            raise ValueError(
+                f"{inner[0]} cannot be set: the encoder is fitted, is used as it is and would not "
+                "be pretrained again. Pass an unfitted encoder, clone(encoder), to search over "
+                "its parameters."
+            )
+        return super().set_params(**params)
+
+    def __sklearn_clone__(self):
+        copied = _clone_parametrized(self)
+        if is_fitted(self.encoder):
+            # A clone of the encoder would come unfitted, and be pretrained again in every fold.
+            copied.encoder = self.encoder
+        return copied
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    @property
+    def _n_features_out(self) -> int:
+        return self._n_embedding
+
+    def _embed(self, X) -> np.ndarray:
+        check_is_fitted(self)
+        layer = getattr(self.encoder_, "layer", None)
+        return transform(self.encoder_, X, check_X(self, X, reset=False, layer=layer))
+
+    def _on_embedding(self, method: str, X):
+        return getattr(self.head_, method)(self._embed(X))
+
+    # The parts of `fit`
+
+    def _start_encoder(self):
+        """Return the encoder to begin with: the user's, or one with random weights."""
+        if self.encoder is not None:
+            return self.encoder
+        return UntrainedTransformer(self.hidden_layer_sizes, device=self.device)
+
+    def _check_head(self) -> None:
+        if self.mode == "unfrozen" and not isinstance(self.head, str):
+            raise ValueError(
+                f"head={self.head!r} cannot be trained together with the encoder: use "
+                "head='linear', or mode='frozen'."
+            )
+
+    def _check_classes(self, y: np.ndarray, labelled: np.ndarray, X_unlabeled) -> None:
+        if not labelled.any():
+            raise ValueError(
+                f"y holds no labelled sample: all {len(y):,} are unlabelled. Without labels, fit "
+                "a pretrainer such as ScarfTransformer."
+            )
+        check_classification_targets(y[labelled])
+        classes = np.unique(y[labelled])
+        if len(classes) < 2:
+            raise ValueError(
+                "The number of classes has to be greater than one; got 1 class: all "
+                f"{int(labelled.sum()):,} labelled samples are {classes[0]!r}."
+            )
+        if self.encoder is None and (X_unlabeled is not None or not labelled.all()):
+            raise ValueError(
+                "Unlabelled samples are of no use with encoder=None, which pretrains nothing. "
+                "Pass an unfitted pretrainer, such as encoder=ScarfTransformer()."
+            )
+
+    def _fit_head(self, X, matrix, y, codes, sample_weight, task: Task) -> None:
+        """Fit the head on the frozen embedding and, unless that is all, train by gradient."""
+        pretrained = not isinstance(self.encoder_, UntrainedTransformer)
+        by_gradient = self.mode == "unfrozen" or self.head == "sgd"
+        if self.mode == "frozen" or (self.head == "linear" and pretrained):
+            Z = transform(self.encoder_, X, matrix)
+            self._n_embedding = Z.shape[1]
+        else:
+            Z, self._n_embedding = None, self.encoder_._n_features_out
+
+        seeds = Seeds(self.random_state)
+        layer, penalty = None, 0.0
+        if Z is not None and self.head != "sgd":
+            fold_seed = seeds.integer("split")
+            head = LinearHead(self.class_weight, random_state=fold_seed)
+            head = head if self.head == "linear" else clone(self.head)
+            step = task if by_gradient else task.begin("fit-head")
+            self.head_ = head.fit(Z, y, **_weights_for(head, sample_weight))
+            if not by_gradient:
+                step.end()
+                return
+            layer, penalty = head.to_layer(), head.penalty_
+        if layer is None:
+            layer = linear(self._n_embedding, len(self.classes_), seeds.generator("heads"))
+        weight = class_weights(self.class_weight, self.classes_, y)[codes]
+        if sample_weight is not None:
+            weight = weight * sample_weight
+        if self.mode == "frozen":
+            module, rows = nn.Identity(), Rows([Z])
+        else:
+            module, rows = copy.deepcopy(self.encoder_.encoder_), self.encoder_._rows([matrix])
+            module.dropout.p = self.dropout
+        by_batch = self.batch_norm == "batch" or (self.batch_norm == "auto" and not pretrained)
+        objective = FineTuning(
+            module, layer, codes, weight, penalty=penalty, batch_statistics=by_batch
+        )
+        lr = self.lr
+        if lr == "auto":
+            lr = 1e-4 if pretrained and self.mode == "unfrozen" else 1e-3
+        self._train(objective, rows, codes, seeds, task, lr)
+        self.head_ = LinearHead.from_layer(layer, self.classes_)
+        if self.mode == "unfrozen":
+            self.encoder_ = copy.copy(self.encoder_)
+            self.encoder_.encoder_ = module
+
+    def _train(self, objective: FineTuning, rows, codes, seeds, task: Task, lr: float) -> None:
+        """Train ``objective`` in place and record the history."""
+        device = resolve_device(self.device)
+        step = task.begin("fine-tune", self.max_epochs)
+
+        def report(epoch: dict) -> bool:
+            if self.verbose:
+                print(epoch_line(type(self).__name__, epoch, self.max_epochs), flush=True)
+            return step.begin("epoch").end()
+
+        self.history_ = fine_tune(
+            objective,
+            rows,
+            codes,
+            seeds,
+            batch_size=self.batch_size,
+            validation_fraction=self.validation_fraction if self.early_stopping else None,
+            n_iter_no_change=self.n_iter_no_change,
+            tol=self.tol,
+            device=device,
+            lr=lr,
+            weight_decay=self.weight_decay,
+            schedule=self.schedule,
+            max_epochs=self.max_epochs,
+            precision=resolve_precision(self.precision, device),
+            report=report,
+        )
+        step.end()
+
+
+def _weights_for(head, sample_weight) -> dict:
+    """Return the weights as a keyword of the head's ``fit``, if there are any."""
+    if sample_weight is None:
+        return {}
+    if not has_fit_parameter(head, "sample_weight"):
+        raise TypeError(
+            f"sample_weight was given, but head={head!r} takes none in its fit. Use head='linear'."
+        )
+    return {"sample_weight": sample_weight}

@@ -192,7 +192,7 @@ class BaseSSLTransformer(
         encoder = self._make_encoder(seeds)
         self._pretrain(encoder, rows, seeds, device, X)
         encoder.reestimate(first_layer(encoder, rows, device))
-        self.encoder_ = encoder
+        self.encoder_ = encoder.eval()
         return self
 
     def transform(self, X):

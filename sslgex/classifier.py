@@ -33,7 +33,7 @@ from ._training.finetuning import FineTuning, fine_tune
 from ._training.rows import Rows
 from ._training.seeds import Seeds
 from .base import COUNT, POSITIVE, SHARE, BaseSSLTransformer, PresetMixin, check_sizes, epoch_line
-from .untrained import UntrainedTransformer
+from ._untrained import UntrainedTransformer
 
 
 def _head_has(method: str):

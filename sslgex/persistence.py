@@ -26,7 +26,7 @@ from ._nn.encoder import Encoder
 from .byol import ByolTransformer
 from .classifier import SSLClassifier
 from .scarf import ScarfTransformer
-from .untrained import UntrainedTransformer
+from ._untrained import UntrainedTransformer
 from .vime import VimeTransformer
 
 FORMAT = "sslgex"

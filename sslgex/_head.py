@@ -92,7 +92,7 @@ class LinearHead(ClassifierMixin, BaseEstimator):
             coef = np.concatenate([-coef, coef]) / 2
             intercept = np.concatenate([-intercept, intercept]) / 2
             self.penalty_ *= 2
-        self.coef_ = coef if basis is None else coef @ basis.T
+        self.coef_ = np.ascontiguousarray(coef if basis is None else coef @ basis.T)
         self.intercept_ = intercept
         return self
 

@@ -136,6 +136,14 @@ def load(path):
     ValueError
         If the file is a pickle, truncated, damaged, of another program, of a newer format, or
         names a class that may not be loaded.
+
+    Examples
+    --------
+    >>> import sslgex
+    >>> sslgex.load("no_such.safetensors")
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: [Errno 2] No such file or directory: 'no_such.safetensors'
     """
     path = Path(path)
     _refuse_pickle(path)

@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, check_memory
 
 from ._callbacks import Task
+from ._untrained import UntrainedTransformer
 from .base import BaseSSLTransformer
 
 
@@ -74,6 +75,8 @@ def fit_encoder(encoder, X, matrix, X_unlabeled, *, memory, random_state, task: 
         if name.split("__")[-1] == "random_state" and value is None
     }
     encoder.set_params(**seeds)
+    if isinstance(encoder, UntrainedTransformer):
+        return encoder.fit(X)
     # The task is not part of the result: hashing it would break every cache hit.
     cached = check_memory(memory).cache(_fit_encoder, ignore=["task"])
     return cached(encoder, X, matrix, X_unlabeled, task)

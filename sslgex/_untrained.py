@@ -1,6 +1,5 @@
 """The encoder before any training: what a network from scratch starts from."""
 
-from ._callbacks import Task
 from .base import BaseSSLTransformer
 
 
@@ -46,6 +45,5 @@ class UntrainedTransformer(BaseSSLTransformer):
 
     def _pretrain(self, encoder, rows, seeds, device, X) -> None:
         """Leave the encoder as it is."""
-        Task.root(self, 0, X=X).end(X=X)
         self.history_, self.loss_curve_, self.validation_loss_curve_ = [], [], None
         self.n_iter_ = 0

@@ -292,11 +292,15 @@ class SSLClassifier(
         y, labelled = check_labels(y, self.unlabeled_label)
         check_consistent_length(matrix, y)
         self._check_classes(y, labelled, X_unlabeled)
+        if sample_weight is not None:
+            self._check_head_takes_weights()
+            sample_weight = _check_sample_weight(sample_weight, matrix)
 
         fitted = is_fitted(self.encoder)
         if fitted and X_unlabeled is not None:
             warnings.warn("X_unlabeled is not used: the encoder is fitted already.", stacklevel=2)
-        task = Task.root(self, 1 if fitted else 2, X=X, y=y)
+        pretrains = not fitted and self.encoder is not None
+        task = Task.root(self, 1 + pretrains, X=X, y=y)
         encoder = fit_encoder(
             encoder,
             X,
@@ -308,8 +312,6 @@ class SSLClassifier(
         )
         if isinstance(encoder, BaseSSLTransformer):
             check_X(encoder, X, reset=False, layer=layer)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, matrix)
         if not labelled.all():
             rows = np.flatnonzero(labelled)
             matrix, y = matrix[rows], y[rows]
@@ -482,6 +484,13 @@ class SSLClassifier(
                 "head='linear', or mode='frozen'."
             )
 
+    def _check_head_takes_weights(self) -> None:
+        if not isinstance(self.head, str) and not has_fit_parameter(self.head, "sample_weight"):
+            raise TypeError(
+                f"sample_weight was given, but head={self.head!r} takes none in its fit. "
+                "Use head='linear'."
+            )
+
     def _check_classes(self, y: np.ndarray, labelled: np.ndarray, X_unlabeled) -> None:
         if not labelled.any():
             raise ValueError(
@@ -517,8 +526,9 @@ class SSLClassifier(
             fold_seed = seeds.integer("split")
             head = LinearHead(self.class_weight, random_state=fold_seed)
             head = head if self.head == "linear" else clone(self.head)
+            weights = {} if sample_weight is None else {"sample_weight": sample_weight}
             step = task if by_gradient else task.begin("fit-head")
-            self.head_ = head.fit(Z, y, **_weights_for(head, sample_weight))
+            self.head_ = head.fit(Z, y, **weights)
             if not by_gradient:
                 step.end()
                 return
@@ -574,14 +584,3 @@ class SSLClassifier(
             report=report,
         )
         step.end()
-
-
-def _weights_for(head, sample_weight) -> dict:
-    """Return the weights as a keyword of the head's ``fit``, if there are any."""
-    if sample_weight is None:
-        return {}
-    if not has_fit_parameter(head, "sample_weight"):
-        raise TypeError(
-            f"sample_weight was given, but head={head!r} takes none in its fit. Use head='linear'."
-        )
-    return {"sample_weight": sample_weight}

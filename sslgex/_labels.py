@@ -2,6 +2,7 @@
 
 import numpy as np
 from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
 
 
 def check_labels(y, unlabeled_label=None) -> tuple[np.ndarray, np.ndarray]:
@@ -51,3 +52,19 @@ def is_missing(label) -> bool:
         return bool(label != label)
     except TypeError:  # pandas.NA is neither equal nor unequal
         return True
+
+
+def check_classes(y: np.ndarray, labelled: np.ndarray) -> None:
+    """Raise unless the labelled samples are of two or more classes."""
+    if not labelled.any():
+        raise ValueError(
+            f"y holds no labelled sample: all {len(y):,} are unlabelled. Without labels, fit "
+            "a pretrainer such as ScarfTransformer."
+        )
+    check_classification_targets(y[labelled])
+    classes = np.unique(y[labelled])
+    if len(classes) < 2:
+        raise ValueError(
+            "The number of classes has to be greater than one; got 1 class: all "
+            f"{int(labelled.sum()):,} labelled samples are {classes[0]!r}."
+        )

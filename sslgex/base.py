@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -19,6 +19,16 @@ from sklearn.utils.validation import check_is_fitted
 from ._callbacks import CallbackSupportMixin, Task
 from ._inputs import LARGEST, check_X, gene, is_anndata
 from ._nn.encoder import Encoder
+from ._parameters import (
+    COUNT,
+    NOT_NEGATIVE,
+    POSITIVE,
+    SHARE,
+    SHARE_OR_NONE,
+    PresetMixin,
+    check_sizes,
+    epoch_line,
+)
 from ._training.device import resolve_device, resolve_precision
 from ._training.embed import embed, first_layer
 from ._training.engine import Engine
@@ -29,49 +39,10 @@ from ._training.seeds import Seeds
 from ._training.stopping import EarlyStopping
 from ._training.views import MemorySource
 
-POSITIVE = Interval(Real, 0, None, closed="neither")
-NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
-COUNT = Interval(Integral, 1, None, closed="left")
-SHARE = Interval(Real, 0, 1, closed="neither")
-SHARE_OR_NONE = Interval(Real, 0, 1, closed="left")
-
 # "auto" epochs: the steps that were enough on pools of 126 to 2,300 samples, and never fewer
 # passes than this over a larger one.
 AUTO_STEPS = 300
 AUTO_EPOCHS = 10
-
-
-class PresetMixin:
-    """Named settings from publications."""
-
-    _PRESETS: dict[str, dict] = {}
-
-    @classmethod
-    def from_preset(cls, name: str, **overrides):
-        """Return an unfitted instance with published settings.
-
-        Parameters
-        ----------
-        name : str
-            Which publication; the class documentation lists them.
-        **overrides
-            Parameters to set differently.
-
-        Returns
-        -------
-        estimator
-            An ordinary unfitted instance.
-
-        Raises
-        ------
-        ValueError
-            If there is no such preset.
-        """
-        if name not in cls._PRESETS:
-            raise ValueError(
-                f"{cls.__name__} has no preset {name!r}; it has {sorted(cls._PRESETS)}."
-            )
-        return cls(**{**cls._PRESETS[name], **overrides})
 
 
 class BaseSSLTransformer(
@@ -383,23 +354,3 @@ class BaseSSLTransformer(
             f"in fit, whose square overflows float32 (beyond {LARGEST:.3g}). Correct it, or put X "
             "on the scale of the data of fit."
         )
-
-
-def check_sizes(estimator, name: str, *, allow_empty: bool = False) -> None:
-    """Raise unless parameter ``name`` is a sequence of positive layer widths."""
-    sizes = list(getattr(estimator, name))
-    bad = [s for s in sizes if not isinstance(s, Integral) or isinstance(s, bool) or s < 1]
-    if bad or not (sizes or allow_empty):
-        raise ValueError(
-            f"{name} of {type(estimator).__name__} must hold positive integers, one per layer, "
-            f"got {tuple(sizes)}."
-        )
-
-
-def epoch_line(name: str, epoch: dict, n_epochs: int) -> str:
-    """Return what ``verbose=1`` prints of an epoch."""
-    parts = [f"[{name}] epoch {epoch['epoch']}/{n_epochs}", f"loss {epoch['loss']:.4f}"]
-    if "validation_loss" in epoch:
-        parts.append(f"validation loss {epoch['validation_loss']:.4f}")
-    parts.append(f"{epoch['seconds']:.2f} s")
-    return "  ".join(parts)

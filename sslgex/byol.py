@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 
 import torch
+from sklearn.utils._param_validation import StrOptions
 
 from ._docs import shared_documentation
 from ._nn.encoder import Encoder
 from ._nn.heads import mlp
 from ._nn.losses import cosine_loss
 from ._nn.momentum import cosine_decay, momentum_copy, update_momentum
+from ._parameters import SHARE, check_sizes
 from ._training.objective import Objective
 from ._training.views import Views
-from .base import SHARE, BaseSSLTransformer, StrOptions, check_sizes
+from .base import BaseSSLTransformer
 
 
 class ByolObjective(Objective):

@@ -1,6 +1,5 @@
 """Classification with a pretrained encoder, frozen or unfrozen."""
 
-import copy
 import warnings
 from numbers import Integral
 
@@ -12,28 +11,22 @@ from sklearn.base import (
     TransformerMixin,
     _clone_parametrized,
     _fit_context,
-    clone,
 )
 from sklearn.metrics import accuracy_score
 from sklearn.utils import _safe_indexing, check_consistent_length
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, has_fit_parameter
-from torch import nn
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from ._callbacks import CallbackSupportMixin, Task
 from ._encoders import check_encoder, fit_encoder, is_fitted, transform
-from ._head import LinearHead, class_weights
+from ._finish import check_head, finish
 from ._inputs import check_X, is_anndata
-from ._labels import check_labels
-from ._nn.init import linear
-from ._training.device import resolve_device, resolve_precision
-from ._training.finetuning import FineTuning, fine_tune
-from ._training.rows import Rows
-from ._training.seeds import Seeds
-from .base import COUNT, POSITIVE, SHARE, BaseSSLTransformer, PresetMixin, check_sizes, epoch_line
+from ._labels import check_classes, check_labels
+from ._parameters import COUNT, POSITIVE, SHARE, PresetMixin, check_sizes
+from ._training.device import resolve_device
 from ._untrained import UntrainedTransformer
+from .base import BaseSSLTransformer
 
 
 def _head_has(method: str):
@@ -285,15 +278,19 @@ class SSLClassifier(
         check_sizes(self, "hidden_layer_sizes")
         encoder = self._start_encoder()
         check_encoder(encoder, self.mode)
-        self._check_head()
+        check_head(self, sample_weight)
         resolve_device(self.device)
         layer = getattr(getattr(encoder, "estimator", encoder), "layer", None)
         matrix = check_X(self, X, reset=True, layer=layer, gather=True)
         y, labelled = check_labels(y, self.unlabeled_label)
         check_consistent_length(matrix, y)
-        self._check_classes(y, labelled, X_unlabeled)
+        check_classes(y, labelled)
+        if self.encoder is None and (X_unlabeled is not None or not labelled.all()):
+            raise ValueError(
+                "Unlabelled samples are of no use with encoder=None, which pretrains nothing. "
+                "Pass an unfitted pretrainer, such as encoder=ScarfTransformer()."
+            )
         if sample_weight is not None:
-            self._check_head_takes_weights()
             sample_weight = _check_sample_weight(sample_weight, matrix)
 
         fitted = is_fitted(self.encoder)
@@ -317,10 +314,9 @@ class SSLClassifier(
             matrix, y = matrix[rows], y[rows]
             X = X[rows] if is_anndata(X) else _safe_indexing(X, rows)
             sample_weight = None if sample_weight is None else sample_weight[rows]
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        self.encoder_ = encoder
-        self.history_: list[dict] = []
-        self._fit_head(X, matrix, y, codes, sample_weight, task)
+        self.classes_ = np.unique(y)
+        finished = finish(self, encoder, X, matrix, y, sample_weight, task)
+        self.encoder_, self.head_, self.history_, self._n_embedding = finished
         self.n_iter_ = len(self.history_)
         self.loss_curve_ = [epoch["loss"] for epoch in self.history_]
         self.validation_loss_curve_ = None
@@ -476,111 +472,3 @@ class SSLClassifier(
         if self.encoder is not None:
             return self.encoder
         return UntrainedTransformer(self.hidden_layer_sizes, device=self.device)
-
-    def _check_head(self) -> None:
-        if self.mode == "unfrozen" and not isinstance(self.head, str):
-            raise ValueError(
-                f"head={self.head!r} cannot be trained together with the encoder: use "
-                "head='linear', or mode='frozen'."
-            )
-
-    def _check_head_takes_weights(self) -> None:
-        if not isinstance(self.head, str) and not has_fit_parameter(self.head, "sample_weight"):
-            raise TypeError(
-                f"sample_weight was given, but head={self.head!r} takes none in its fit. "
-                "Use head='linear'."
-            )
-
-    def _check_classes(self, y: np.ndarray, labelled: np.ndarray, X_unlabeled) -> None:
-        if not labelled.any():
-            raise ValueError(
-                f"y holds no labelled sample: all {len(y):,} are unlabelled. Without labels, fit "
-                "a pretrainer such as ScarfTransformer."
-            )
-        check_classification_targets(y[labelled])
-        classes = np.unique(y[labelled])
-        if len(classes) < 2:
-            raise ValueError(
-                "The number of classes has to be greater than one; got 1 class: all "
-                f"{int(labelled.sum()):,} labelled samples are {classes[0]!r}."
-            )
-        if self.encoder is None and (X_unlabeled is not None or not labelled.all()):
-            raise ValueError(
-                "Unlabelled samples are of no use with encoder=None, which pretrains nothing. "
-                "Pass an unfitted pretrainer, such as encoder=ScarfTransformer()."
-            )
-
-    def _fit_head(self, X, matrix, y, codes, sample_weight, task: Task) -> None:
-        """Fit the head on the frozen embedding and, unless that is all, train by gradient."""
-        pretrained = not isinstance(self.encoder_, UntrainedTransformer)
-        by_gradient = self.mode == "unfrozen" or self.head == "sgd"
-        if self.mode == "frozen" or (self.head == "linear" and pretrained):
-            Z = transform(self.encoder_, X, matrix)
-            self._n_embedding = Z.shape[1]
-        else:
-            Z, self._n_embedding = None, self.encoder_._n_features_out
-
-        seeds = Seeds(self.random_state)
-        layer, penalty = None, 0.0
-        if Z is not None and self.head != "sgd":
-            fold_seed = seeds.integer("split")
-            head = LinearHead(self.class_weight, random_state=fold_seed)
-            head = head if self.head == "linear" else clone(self.head)
-            weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-            step = task if by_gradient else task.begin("fit-head")
-            self.head_ = head.fit(Z, y, **weights)
-            if not by_gradient:
-                step.end()
-                return
-            layer, penalty = head.to_layer(), head.penalty_
-        if layer is None:
-            layer = linear(self._n_embedding, len(self.classes_), seeds.generator("heads"))
-        weight = class_weights(self.class_weight, self.classes_, y)[codes]
-        if sample_weight is not None:
-            weight = weight * sample_weight
-        if self.mode == "frozen":
-            module, rows = nn.Identity(), Rows([Z])
-        else:
-            module, rows = copy.deepcopy(self.encoder_.encoder_), self.encoder_._rows([matrix])
-            module.dropout.p = self.dropout
-        by_batch = self.batch_norm == "batch" or (self.batch_norm == "auto" and not pretrained)
-        objective = FineTuning(
-            module, layer, codes, weight, penalty=penalty, batch_statistics=by_batch
-        )
-        lr = self.lr
-        if lr == "auto":
-            lr = 1e-4 if pretrained and self.mode == "unfrozen" else 1e-3
-        self._train(objective, rows, codes, seeds, task, lr)
-        self.head_ = LinearHead.from_layer(layer, self.classes_)
-        if self.mode == "unfrozen":
-            self.encoder_ = copy.copy(self.encoder_)
-            self.encoder_.encoder_ = module
-
-    def _train(self, objective: FineTuning, rows, codes, seeds, task: Task, lr: float) -> None:
-        """Train ``objective`` in place and record the history."""
-        device = resolve_device(self.device)
-        step = task.begin("fine-tune", self.max_epochs)
-
-        def report(epoch: dict) -> bool:
-            if self.verbose:
-                print(epoch_line(type(self).__name__, epoch, self.max_epochs), flush=True)
-            return step.begin("epoch").end()
-
-        self.history_ = fine_tune(
-            objective,
-            rows,
-            codes,
-            seeds,
-            batch_size=self.batch_size,
-            validation_fraction=self.validation_fraction if self.early_stopping else None,
-            n_iter_no_change=self.n_iter_no_change,
-            tol=self.tol,
-            device=device,
-            lr=lr,
-            weight_decay=self.weight_decay,
-            schedule=self.schedule,
-            max_epochs=self.max_epochs,
-            precision=resolve_precision(self.precision, device),
-            report=report,
-        )
-        step.end()

@@ -23,10 +23,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._head import LinearHead
 from ._nn.encoder import Encoder
+from ._untrained import UntrainedTransformer
 from .byol import ByolTransformer
 from .classifier import SSLClassifier
 from .scarf import ScarfTransformer
-from ._untrained import UntrainedTransformer
 from .vime import VimeTransformer
 
 FORMAT = "sslgex"

@@ -8,9 +8,10 @@ from ._docs import shared_documentation
 from ._nn.encoder import Encoder
 from ._nn.heads import mlp
 from ._nn.losses import info_nce
+from ._parameters import POSITIVE, SHARE, check_sizes
 from ._training.objective import Objective
 from ._training.views import Views
-from .base import POSITIVE, SHARE, BaseSSLTransformer, check_sizes
+from .base import BaseSSLTransformer
 
 
 class ScarfObjective(Objective):

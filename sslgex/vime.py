@@ -7,9 +7,10 @@ import torch
 from ._docs import shared_documentation
 from ._nn.encoder import Encoder
 from ._nn.heads import Decoder
+from ._parameters import NOT_NEGATIVE, SHARE, check_sizes
 from ._training.objective import Objective
 from ._training.views import Views
-from .base import NOT_NEGATIVE, SHARE, BaseSSLTransformer, check_sizes
+from .base import BaseSSLTransformer
 
 
 class VimeObjective(Objective):

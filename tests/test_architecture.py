@@ -12,9 +12,9 @@ PACKAGE = Path(sslgex.__file__).parent
 LAYERS = [
     ["_nn"],
     ["_training"],
-    ["_callbacks", "_docs", "_inputs", "_labels", "datasets"],
+    ["_callbacks", "_docs", "_inputs", "_labels", "_parameters", "datasets"],
     ["base"],
-    ["_head", "_untrained", "_encoders", "scarf", "vime", "byol"],
+    ["_head", "_untrained", "_encoders", "_finish", "scarf", "vime", "byol"],
     ["classifier"],
     ["persistence", "testing"],
     ["__init__"],

@@ -1,0 +1,138 @@
+"""The finish: a head on the frozen embedding, or head and encoder trained together."""
+
+import copy
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils.validation import has_fit_parameter
+from torch import nn
+
+from ._callbacks import Task
+from ._encoders import transform
+from ._head import LinearHead, class_weights
+from ._nn.init import linear
+from ._parameters import epoch_line
+from ._training.device import resolve_device, resolve_precision
+from ._training.finetuning import FineTuning, fine_tune
+from ._training.rows import Rows
+from ._training.seeds import Seeds
+from ._untrained import UntrainedTransformer
+
+
+class Finish(NamedTuple):
+    """What the finish leaves: the encoder (a copy if it was trained), the head, the history."""
+
+    encoder: object
+    head: object
+    history: list[dict]
+    n_embedding: int
+
+
+def check_head(clf, sample_weight) -> None:
+    """Raise unless the classifier's ``head`` goes with its mode and the weights."""
+    if isinstance(clf.head, str):
+        return
+    if clf.mode == "unfrozen":
+        raise ValueError(
+            f"head={clf.head!r} cannot be trained together with the encoder: use head='linear', "
+            "or mode='frozen'."
+        )
+    if sample_weight is not None and not has_fit_parameter(clf.head, "sample_weight"):
+        raise TypeError(
+            f"sample_weight was given, but head={clf.head!r} takes none in its fit. "
+            "Use head='linear'."
+        )
+
+
+def finish(clf, encoder, X, matrix, y, sample_weight, task: Task) -> Finish:
+    """Fit the head of ``clf`` and, in unfrozen mode, train a copy of the encoder with it.
+
+    Parameters
+    ----------
+    clf : SSLClassifier
+        Its parameters and ``classes_`` are read.
+    encoder : transformer
+        Fitted; left as it is.
+    X, matrix : array-like
+        The labelled samples as the user gave them and as a checked matrix.
+    y : ndarray of shape (n_samples,)
+        Their labels.
+    sample_weight : ndarray of shape (n_samples,) or None
+        Their weights.
+    task : Task
+        Of which this becomes a part.
+    """
+    seeds = Seeds(clf.random_state)
+    head, Z = None, None
+    if clf.mode == "frozen" or not isinstance(encoder, UntrainedTransformer):
+        Z = transform(encoder, X, matrix)
+    if Z is not None and clf.head != "sgd":
+        head = clf.head
+        if head == "linear":
+            head = LinearHead(clf.class_weight, random_state=seeds.integer("split"))
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        head = clone(head).fit(Z, y, **weights)
+        if clf.mode == "frozen":
+            task.begin("fit-head").end()
+            return Finish(encoder, head, [], Z.shape[1])
+    return _train(clf, encoder, matrix, Z, head, y, sample_weight, seeds, task)
+
+
+def _train(clf, encoder, matrix, Z, head, y, sample_weight, seeds: Seeds, task: Task) -> Finish:
+    """Train by gradient: a linear layer and, unfrozen, a copy of the encoder below it."""
+    from_scratch = isinstance(encoder, UntrainedTransformer)
+    n_embedding = encoder._n_features_out if Z is None else Z.shape[1]
+    if clf.mode == "frozen":
+        module, rows = nn.Identity(), Rows([Z])
+    else:
+        module, rows = copy.deepcopy(encoder.encoder_), encoder._rows([matrix])
+        module.dropout.p = clf.dropout
+    if head is None:
+        layer, penalty = linear(n_embedding, len(clf.classes_), seeds.generator("heads")), 0.0
+    else:
+        layer, penalty = head.to_layer(), head.penalty_
+    codes = np.searchsorted(clf.classes_, y)
+    weight = class_weights(clf.class_weight, clf.classes_, y)[codes]
+    by_batch = clf.batch_norm == "batch" or (clf.batch_norm == "auto" and from_scratch)
+    objective = FineTuning(
+        module,
+        layer,
+        codes,
+        weight if sample_weight is None else weight * sample_weight,
+        penalty=penalty,
+        batch_statistics=by_batch,
+    )
+    lr = clf.lr
+    if lr == "auto":
+        lr = 1e-3 if from_scratch or clf.mode == "frozen" else 1e-4
+    device = resolve_device(clf.device)
+    step = task.begin("fine-tune", clf.max_epochs)
+
+    def report(epoch: dict) -> bool:
+        if clf.verbose:
+            print(epoch_line(type(clf).__name__, epoch, clf.max_epochs), flush=True)
+        return step.begin("epoch").end()
+
+    history = fine_tune(
+        objective,
+        rows,
+        codes,
+        seeds,
+        batch_size=clf.batch_size,
+        validation_fraction=clf.validation_fraction if clf.early_stopping else None,
+        n_iter_no_change=clf.n_iter_no_change,
+        tol=clf.tol,
+        device=device,
+        lr=lr,
+        weight_decay=clf.weight_decay,
+        schedule=clf.schedule,
+        max_epochs=clf.max_epochs,
+        precision=resolve_precision(clf.precision, device),
+        report=report,
+    )
+    step.end()
+    if clf.mode == "unfrozen":
+        encoder = copy.copy(encoder)
+        encoder.encoder_ = module
+    return Finish(encoder, LinearHead.from_layer(layer, clf.classes_), history, n_embedding)

@@ -41,6 +41,12 @@ def check_X(estimator, X, *, reset: bool, layer: str | None = None, gather: bool
         )
     elif isinstance(X, torch.Tensor):
         named = X = _values_of_tensor(X)
+    names = column_names(named)
+    if names is not None:
+        # Before the values, as scikit-learn has it: of the wrong genes their values tell nothing.
+        if reset:
+            _refuse_duplicates(names)
+        _check_genes(estimator, named, names, reset=reset)
     try:
         checked = check_array(
             X,
@@ -53,15 +59,8 @@ def check_X(estimator, X, *, reset: bool, layer: str | None = None, gather: bool
         )
     except ValueError as error:
         raise ValueError(f"{error}{_cure(error, X, named)}") from None
-    names = column_names(named)
-    if reset and names is not None:
-        _refuse_duplicates(names)
-    try:
-        validate_data(
-            estimator, checked if names is None else named, skip_check_array=True, reset=reset
-        )
-    except ValueError as error:
-        raise ValueError(f"{error}\n{_compare_genes(estimator, checked, names)}") from None
+    if names is None:
+        _check_genes(estimator, checked, None, reset=reset)
     return checked
 
 
@@ -135,6 +134,14 @@ def _refuse_duplicates(names: np.ndarray) -> None:
             f"once (first: {twice[0]!r}, {counts[counts > 1][0]} times). Merge those columns, "
             "e.g. by their mean: X.T.groupby(level=0).mean().T."
         )
+
+
+def _check_genes(estimator, X, names: np.ndarray | None, *, reset: bool) -> None:
+    """Remember the genes of X, or compare them with those of ``fit``."""
+    try:
+        validate_data(estimator, X, skip_check_array=True, reset=reset)
+    except ValueError as error:
+        raise ValueError(f"{error}\n{_compare_genes(estimator, X, names)}") from None
 
 
 def _compare_genes(estimator, X, names: np.ndarray | None) -> str:

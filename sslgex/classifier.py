@@ -463,7 +463,8 @@ class SSLClassifier(
         return transform(self.encoder_, X, check_X(self, X, reset=False, layer=layer))
 
     def _on_embedding(self, method: str, X):
-        return getattr(self.head_, method)(self._embed(X))
+        Z = self._embed(X)
+        return getattr(self.head_, method)(Z)
 
     # The parts of `fit`
 

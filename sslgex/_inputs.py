@@ -67,7 +67,7 @@ def check_X(estimator, X, *, reset: bool, layer: str | None = None, gather: bool
 def column_names(X) -> np.ndarray | None:
     """Return the column names of a data frame (or AnnData), None for anything else."""
     if is_anndata(X):
-        return np.asarray(X.var_names, dtype=object)
+        return np.asarray([str(name) for name in X.var_names], dtype=object)
     columns = getattr(X, "columns", None)
     if columns is None or not hasattr(X, "shape"):
         return None
@@ -89,7 +89,8 @@ def _names_of_anndata(adata):
     """Return an empty data frame that carries the gene names through scikit-learn's checks."""
     import pandas as pd  # anndata requires it
 
-    return pd.DataFrame(columns=adata.var_names.astype(str), index=[])
+    # Python's own strings: scikit-learn takes no notice of names of numpy's kind.
+    return pd.DataFrame(columns=[str(name) for name in adata.var_names], index=[])
 
 
 def _values_of_anndata(adata, layer: str | None):
@@ -149,15 +150,14 @@ def _compare_genes(estimator, X, names: np.ndarray | None) -> str:
     known = getattr(estimator, "feature_names_in_", None)
     if known is None or names is None:
         return (
-            "The columns of X must be the genes of fit, in the same order "
-            f"(X is {X.shape[0]:,} x {X.shape[1]:,}; samples are rows)."
+            "The columns of X must be the genes of fit, in the same order; samples are rows."
         )
     missing = np.setdiff1d(known, names)
     unknown = np.setdiff1d(names, known)
     if not len(missing) and not len(unknown):
         if len(names) > len(known):
             return "Some genes occur more than once."
-        return "The genes are the same in another order: pass X[list(est.feature_names_in_)]."
+        return "The genes are the same in another order: arrange them as in `feature_names_in_`."
     said = []
     if len(missing):
         first = next(name for name in known if name in set(missing))

@@ -6,7 +6,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 
 def check_labels(y, unlabeled_label=None) -> tuple[np.ndarray, np.ndarray]:
-    """Return ``y`` as a vector and which samples are labelled.
+    """Return the labels there are, and which samples have one.
 
     Parameters
     ----------
@@ -18,8 +18,8 @@ def check_labels(y, unlabeled_label=None) -> tuple[np.ndarray, np.ndarray]:
 
     Returns
     -------
-    y : ndarray of shape (n_samples,)
-        The labels.
+    y : ndarray of shape (n_labelled,)
+        The labels of the labelled samples.
     labelled : ndarray of shape (n_samples,), bool
         Which samples have one.
     """
@@ -41,6 +41,11 @@ def check_labels(y, unlabeled_label=None) -> tuple[np.ndarray, np.ndarray]:
         labelled = np.array([not is_missing(label) for label in y], dtype=bool)
     if unlabeled_label is not None:
         labelled &= y != unlabeled_label
+    y = y[labelled]
+    if y.dtype == object:
+        # Numbers that were objects only because some were missing.
+        plain = np.array(y.tolist())
+        y = plain if plain.dtype.kind in "biu" else y
     return y, labelled
 
 
@@ -55,16 +60,16 @@ def is_missing(label) -> bool:
 
 
 def check_classes(y: np.ndarray, labelled: np.ndarray) -> None:
-    """Raise unless the labelled samples are of two or more classes."""
-    if not labelled.any():
+    """Raise unless the labels (as `check_labels` returns them) are of two or more classes."""
+    if not len(y):
         raise ValueError(
-            f"y holds no labelled sample: all {len(y):,} are unlabelled. Without labels, fit "
-            "a pretrainer such as ScarfTransformer."
+            f"y holds no labelled sample: all {len(labelled):,} are unlabelled. Without labels, "
+            "fit a pretrainer such as ScarfTransformer."
         )
-    check_classification_targets(y[labelled])
-    classes = np.unique(y[labelled])
+    check_classification_targets(y)
+    classes = np.unique(y)
     if len(classes) < 2:
         raise ValueError(
             "The number of classes has to be greater than one; got 1 class: all "
-            f"{int(labelled.sum()):,} labelled samples are {classes[0]!r}."
+            f"{len(y):,} labelled samples are {classes[0]!r}."
         )

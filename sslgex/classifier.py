@@ -283,7 +283,7 @@ class SSLClassifier(
         layer = getattr(getattr(encoder, "estimator", encoder), "layer", None)
         matrix = check_X(self, X, reset=True, layer=layer, gather=True)
         y, labelled = check_labels(y, self.unlabeled_label)
-        check_consistent_length(matrix, y)
+        check_consistent_length(matrix, labelled)
         check_classes(y, labelled)
         if self.encoder is None and (X_unlabeled is not None or not labelled.all()):
             raise ValueError(
@@ -311,7 +311,7 @@ class SSLClassifier(
             check_X(encoder, X, reset=False, layer=layer)
         if not labelled.all():
             rows = np.flatnonzero(labelled)
-            matrix, y = matrix[rows], y[rows]
+            matrix = matrix[rows]
             X = X[rows] if is_anndata(X) else _safe_indexing(X, rows)
             sample_weight = None if sample_weight is None else sample_weight[rows]
         self.classes_ = np.unique(y)
@@ -405,13 +405,13 @@ class SSLClassifier(
             Share of correct predictions.
         """
         y, labelled = check_labels(y, self.unlabeled_label)
-        if not labelled.any():
-            raise ValueError(f"y holds no labelled sample: all {len(y):,} are unlabelled.")
+        if not len(y):
+            raise ValueError(f"y holds no labelled sample: all {len(labelled):,} are unlabelled.")
         predicted = self.predict(X)
-        check_consistent_length(predicted, y)
+        check_consistent_length(predicted, labelled)
         if sample_weight is not None:
             sample_weight = np.asarray(sample_weight)[labelled]
-        return accuracy_score(y[labelled], predicted[labelled], sample_weight=sample_weight)
+        return accuracy_score(y, predicted[labelled], sample_weight=sample_weight)
 
     def set_params(self, **params):
         """Set parameters; those of a fitted encoder are refused.

@@ -37,6 +37,11 @@ def check_encoder(encoder, mode: str) -> None:
                 "not fitted. Fit it first, or pass it without FrozenEstimator to be fitted here."
             )
         encoder = encoder.estimator
+    if get_tags(encoder).target_tags.required and not is_fitted(encoder):
+        raise TypeError(
+            f"encoder is a {type(encoder).__name__}, which needs labels; an encoder is fitted on "
+            "all samples without labels. Pass it fitted, or put it into head."
+        )
     if mode == "unfrozen" and not isinstance(encoder, BaseSSLTransformer):
         raise TypeError(
             f"mode='unfrozen' trains the encoder along, which a {type(encoder).__name__} does not "
@@ -54,7 +59,7 @@ def fit_encoder(encoder, X, matrix, X_unlabeled, *, memory, random_state, task: 
     X, matrix : array-like
         The samples as the user gave them and as a checked matrix.
     X_unlabeled : matrix, list of matrices or None
-        More samples.
+        More samples; for a foreign encoder a list of checked matrices.
     memory : str, joblib.Memory or None
         Cache of the fit.
     random_state : int, RandomState or None
@@ -68,13 +73,7 @@ def fit_encoder(encoder, X, matrix, X_unlabeled, *, memory, random_state, task: 
         # Our `fit` replaces what it has learned and never writes into it: a shallow copy will do.
         ours = isinstance(encoder, BaseSSLTransformer)
         return copy.copy(encoder) if ours else copy.deepcopy(encoder)
-    encoder = clone(encoder)
-    seeds = {
-        name: _integer_seed(random_state)
-        for name, value in encoder.get_params().items()
-        if name.split("__")[-1] == "random_state" and value is None
-    }
-    encoder.set_params(**seeds)
+    encoder = seeded_clone(encoder, random_state)
     if isinstance(encoder, UntrainedTransformer):
         return encoder.fit(X)
     # The task is not part of the result: hashing it would break every cache hit.
@@ -86,11 +85,21 @@ def _fit_encoder(encoder, X, matrix, X_unlabeled, task):
     with task.delegate("pretrain", encoder):
         if isinstance(encoder, BaseSSLTransformer):
             return encoder.fit(X, X_unlabeled=X_unlabeled)
-        if X_unlabeled is not None:
-            parts = [matrix, *_as_list(X_unlabeled)]
-            stack = sp.vstack if any(map(sp.issparse, parts)) else np.vstack
-            matrix = stack([part if sp.issparse(part) else np.asarray(part) for part in parts])
+        if X_unlabeled:
+            parts = [matrix, *X_unlabeled]
+            matrix = (sp.vstack if any(map(sp.issparse, parts)) else np.vstack)(parts)
         return encoder.fit(matrix)
+
+
+def seeded_clone(estimator, random_state):
+    """Return a clone, whose parts without a seed take one from ``random_state``."""
+    estimator = clone(estimator)
+    seeds = {
+        name: _integer_seed(random_state)
+        for name, value in estimator.get_params().items()
+        if name.split("__")[-1] == "random_state" and value is None
+    }
+    return estimator.set_params(**seeds)
 
 
 def transform(encoder, X, matrix) -> np.ndarray:
@@ -100,10 +109,6 @@ def transform(encoder, X, matrix) -> np.ndarray:
     Z = encoder.transform(X if hasattr(encoder, "feature_names_in_") else matrix)
     Z = Z.toarray() if sp.issparse(Z) else np.asarray(Z)
     return Z.astype(np.float64 if matrix.dtype == np.float64 else np.float32, copy=False)
-
-
-def _as_list(X_unlabeled) -> list:
-    return list(X_unlabeled) if isinstance(X_unlabeled, list | tuple) else [X_unlabeled]
 
 
 def _integer_seed(random_state) -> int:

@@ -4,12 +4,11 @@ import copy
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 from torch import nn
 
 from ._callbacks import Task
-from ._encoders import transform
+from ._encoders import seeded_clone, transform
 from ._head import LinearHead, class_weights
 from ._nn.init import linear
 from ._parameters import epoch_line
@@ -72,7 +71,7 @@ def finish(clf, encoder, X, matrix, y, sample_weight, task: Task) -> Finish:
         if head == "linear":
             head = LinearHead(clf.class_weight, random_state=seeds.integer("split"))
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-        head = clone(head).fit(Z, y, **weights)
+        head = seeded_clone(head, clf.random_state).fit(Z, y, **weights)
         if clf.mode == "frozen":
             task.begin("fit-head").end()
             return Finish(encoder, head, [], Z.shape[1])

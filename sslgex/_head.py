@@ -13,8 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 from torch import nn
 
-# Inverse penalties to choose from, for rows of squared norm 1; the fit divides them by the mean
-# squared norm of its rows, so that one grid serves genes, principal components and embeddings.
+# Inverse penalties to choose from, for centred rows of mean squared norm 1 and mean weight 1.
 GRID = np.logspace(-1, 3, 9)
 FALLBACK = 10.0
 # The likelihood rises and falls along the grid; after so many steps down the rest is not fitted,
@@ -73,6 +72,10 @@ class LinearHead(ClassifierMixin, BaseEstimator):
             The fitted head.
         """
         X = np.asarray(X, dtype=np.float64)
+        # Rows of squared norm 1 on average, so that one grid of penalties serves genes, principal
+        # components and embeddings, in any unit.
+        size = np.sqrt(X.var(axis=0).sum()) or 1.0
+        X = X / size
         basis = None
         if X.shape[1] > X.shape[0]:
             # The penalty is blind to rotation: the problem lives in the span of the samples.
@@ -82,12 +85,14 @@ class LinearHead(ClassifierMixin, BaseEstimator):
         weight = class_weights(self.class_weight, self.classes_, y)[codes]
         if sample_weight is not None:
             weight = weight * sample_weight
+        weight = weight / weight.mean()
         # These products are so small that two BLAS threads took ten times as long as one.
         with threadpool_limits(1, user_api="blas"):
-            self.C_ = self._tune(X, codes, weight)
-            model = LogisticRegression(C=self.C_, max_iter=2000).fit(X, codes, weight)
-        coef, intercept = model.coef_, model.intercept_
-        self.penalty_ = 1 / (2 * self.C_ * weight.sum())
+            C = self._tune(X, codes, weight)
+            model = LogisticRegression(C=C, tol=1e-6, max_iter=5000).fit(X, codes, weight)
+        coef, intercept = model.coef_ / size, model.intercept_
+        self.C_ = C / size**2
+        self.penalty_ = 1 / (2 * self.C_ * len(X))
         if len(self.classes_) == 2:
             coef = np.concatenate([-coef, coef]) / 2
             intercept = np.concatenate([-intercept, intercept]) / 2
@@ -132,10 +137,9 @@ class LinearHead(ClassifierMixin, BaseEstimator):
         return self.classes_[self.log_odds(X).argmax(axis=1)]
 
     def _tune(self, X, codes, weight) -> float:
-        unit = 1 / max(X.var(axis=0).sum(), np.finfo(np.float64).tiny)
         n_folds = min(self.n_folds, int(np.bincount(codes).max()))
         if n_folds < 2:
-            return FALLBACK * unit
+            return FALLBACK
         splitter = StratifiedKFold(n_folds, shuffle=True, random_state=self.random_state)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The least populated class", UserWarning)
@@ -144,10 +148,10 @@ class LinearHead(ClassifierMixin, BaseEstimator):
         folds = [(train, test[np.isin(codes[test], codes[train])]) for train, test in folds]
         folds = [(a, b) for a, b in folds if len(b) and len(np.unique(codes[a])) > 1]
         if not folds:
-            return FALLBACK * unit
+            return FALLBACK
         models = [LogisticRegression(tol=1e-3, max_iter=2000, warm_start=True) for _ in folds]
         likelihoods: list[float] = []
-        for C in GRID * unit:
+        for C in GRID:
             total = 0.0
             for model, (train, test) in zip(models, folds, strict=True):
                 model.set_params(C=C).fit(X[train], codes[train], weight[train])
@@ -157,7 +161,7 @@ class LinearHead(ClassifierMixin, BaseEstimator):
             likelihoods.append(total)
             if len(likelihoods) - 1 - int(np.argmax(likelihoods)) >= PATIENCE:
                 break
-        return float(GRID[np.argmax(likelihoods)] * unit)
+        return float(GRID[np.argmax(likelihoods)])
 
 
 def class_weights(class_weight, classes: np.ndarray, y: np.ndarray) -> np.ndarray:

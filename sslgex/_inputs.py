@@ -41,6 +41,8 @@ def check_X(estimator, X, *, reset: bool, layer: str | None = None, gather: bool
         )
     elif isinstance(X, torch.Tensor):
         named = X = _values_of_tensor(X)
+    elif column_names(X) is not None and not hasattr(X, "iloc"):
+        X = np.asarray(X)  # of polars; scikit-learn leaves its columns of objects as they are
     names = column_names(named)
     if names is not None:
         # Before the values, as scikit-learn has it: of the wrong genes their values tell nothing.
@@ -61,6 +63,21 @@ def check_X(estimator, X, *, reset: bool, layer: str | None = None, gather: bool
         raise ValueError(f"{error}{_cure(error, X, named)}") from None
     if names is None:
         _check_genes(estimator, checked, None, reset=reset)
+    return checked
+
+
+def check_X_unlabeled(estimator, X_unlabeled, *, layer: str | None = None) -> list:
+    """Return the matrices of unlabelled samples, checked against the genes of ``fit``."""
+    if X_unlabeled is None:
+        return []
+    if not isinstance(X_unlabeled, list | tuple):
+        X_unlabeled = [X_unlabeled]
+    checked = []
+    for i, more in enumerate(X_unlabeled):
+        try:
+            checked.append(check_X(estimator, more, reset=False, layer=layer, gather=True))
+        except (ValueError, TypeError) as error:
+            raise type(error)(f"{error}\nThis X is matrix {i} of X_unlabeled.") from None
     return checked
 
 
@@ -132,7 +149,7 @@ def _refuse_duplicates(names: np.ndarray) -> None:
     if len(twice):
         raise ValueError(
             f"Gene names must be unique, but {len(twice):,} of {len(unique):,} occur more than "
-            f"once (first: {twice[0]!r}, {counts[counts > 1][0]} times). Merge those columns, "
+            f"once (first: {str(twice[0])!r}, {counts[counts > 1][0]} times). Merge those columns, "
             "e.g. by their mean: X.T.groupby(level=0).mean().T."
         )
 
@@ -149,9 +166,7 @@ def _compare_genes(estimator, X, names: np.ndarray | None) -> str:
     """Say how the genes of X differ from those of ``fit``."""
     known = getattr(estimator, "feature_names_in_", None)
     if known is None or names is None:
-        return (
-            "The columns of X must be the genes of fit, in the same order; samples are rows."
-        )
+        return "The columns of X must be the genes of fit, in the same order; samples are rows."
     missing = np.setdiff1d(known, names)
     unknown = np.setdiff1d(names, known)
     if not len(missing) and not len(unknown):
@@ -193,6 +208,8 @@ def _where_not_finite(X, named) -> str:
             bad = ~np.isfinite(coo.data)
             row, column = coo.row[bad][0], coo.col[bad][0]
         else:
+            if hasattr(X, "to_numpy"):
+                X = X.to_numpy(dtype=np.float64, na_value=np.nan)
             bad = ~np.isfinite(np.asarray(X).astype(np.float64))
             row, column = np.argwhere(bad)[0]
     except (TypeError, ValueError):

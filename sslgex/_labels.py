@@ -27,6 +27,9 @@ def check_labels(y, unlabeled_label=None) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(
             "This SSLClassifier estimator requires y to be passed, but the target y is None."
         )
+    if hasattr(y, "to_list") and not isinstance(getattr(y, "dtype", None), np.dtype):
+        # A series of pandas' own or polars' types, whose missing values numpy would make numbers.
+        y = np.array([*y.to_list(), None], dtype=object)[:-1]
     y = column_or_1d(y, warn=True)
     if y.dtype.kind == "f":
         try:
@@ -71,5 +74,5 @@ def check_classes(y: np.ndarray, labelled: np.ndarray) -> None:
     if len(classes) < 2:
         raise ValueError(
             "The number of classes has to be greater than one; got 1 class: all "
-            f"{len(y):,} labelled samples are {classes[0]!r}."
+            f"{len(y):,} labelled samples are {classes.tolist()[0]!r}."
         )

@@ -37,7 +37,7 @@ class PresetMixin:
         ValueError
             If there is no such preset.
         """
-        if name not in cls._PRESETS:
+        if not isinstance(name, str) or name not in cls._PRESETS:
             raise ValueError(
                 f"{cls.__name__} has no preset {name!r}; it has {sorted(cls._PRESETS)}."
             )

@@ -17,7 +17,7 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from ._callbacks import CallbackSupportMixin, Task
-from ._inputs import LARGEST, check_X, gene, is_anndata
+from ._inputs import LARGEST, check_X, check_X_unlabeled, gene, is_anndata
 from ._nn.encoder import Encoder
 from ._parameters import (
     COUNT,
@@ -151,7 +151,7 @@ class BaseSSLTransformer(
         self._check_parameters()
         device = resolve_device(self.device)
         matrices = [check_X(self, X, reset=True, layer=self.layer, gather=True)]
-        matrices += self._check_unlabeled(X_unlabeled)
+        matrices += check_X_unlabeled(self, X_unlabeled, layer=self.layer)
         statistics = self._check_values(Rows(matrices))
         if self.standardize:
             self.mean_, self.scale_ = statistics.mean, statistics.scale
@@ -212,15 +212,6 @@ class BaseSSLTransformer(
     def _check_parameters(self) -> None:
         """Raise for parameters that the constraints of single values do not catch."""
         check_sizes(self, "hidden_layer_sizes")
-
-    def _check_unlabeled(self, X_unlabeled) -> list:
-        if X_unlabeled is None:
-            return []
-        if not isinstance(X_unlabeled, list | tuple):
-            X_unlabeled = [X_unlabeled]
-        return [
-            check_X(self, more, reset=False, layer=self.layer, gather=True) for more in X_unlabeled
-        ]
 
     def _check_values(self, rows: Rows):
         """Return the genes' statistics; raise where a network could only compute nonsense."""

@@ -21,7 +21,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from ._callbacks import CallbackSupportMixin, Task
 from ._encoders import check_encoder, fit_encoder, is_fitted, transform
 from ._finish import check_head, finish
-from ._inputs import check_X, is_anndata
+from ._inputs import check_X, check_X_unlabeled, is_anndata
 from ._labels import check_classes, check_labels
 from ._parameters import COUNT, POSITIVE, SHARE, PresetMixin, check_sizes
 from ._training.device import resolve_device
@@ -296,6 +296,8 @@ class SSLClassifier(
         fitted = is_fitted(self.encoder)
         if fitted and X_unlabeled is not None:
             warnings.warn("X_unlabeled is not used: the encoder is fitted already.", stacklevel=2)
+        if not isinstance(encoder, BaseSSLTransformer):
+            X_unlabeled = check_X_unlabeled(self, X_unlabeled)
         pretrains = not fitted and self.encoder is not None
         task = Task.root(self, 1 + pretrains, X=X, y=y)
         encoder = fit_encoder(

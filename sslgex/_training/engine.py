@@ -4,6 +4,7 @@ skorch gives the lifecycle (initialise, notify, history). The epoch is ours: los
 device until it ends, and Ctrl-C stops the program rather than the training.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable
 
@@ -100,6 +101,7 @@ class Engine(NeuralNet):
             self.fit(None)
         finally:
             lend_generator(self.objective, None)
+            self.objective.zero_grad(set_to_none=True)
             self.objective.to("cpu").eval()
             self.objective.representation = None
         return [{k: v for k, v in row.items() if k != "batches"} for row in self.history]
@@ -127,7 +129,13 @@ class Engine(NeuralNet):
                 self.train_batch(views, self.lr * factor(step, n_steps), total)
                 step += 1
             rate = self.optimizers_[0].param_groups[0]["lr"]
-            self.history.record("loss", float(total) / self.source.bounds[-1])
+            loss = float(total) / self.source.bounds[-1]
+            if not math.isfinite(loss):
+                raise ValueError(
+                    f"Training blew up: the loss is {loss} in epoch {len(self.history)}. "
+                    f"Lower the learning rate, lr={self.lr:g}."
+                )
+            self.history.record("loss", loss)
             if self.validation is not None:
                 self.history.record("validation_loss", self.validate())
             self.history.record("lr", rate)

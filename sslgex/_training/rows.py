@@ -67,9 +67,11 @@ class Rows:
     def take(self, index: np.ndarray) -> np.ndarray:
         """Return the rows ``index`` as a float32 array of shape (len(index), n_features)."""
         out = np.empty((len(index), self.n_features), dtype=np.float32)
-        for part, here, local in self._locate(index):
-            values = self.matrices[part][local]
-            out[here] = self._standardise(values.toarray() if sp.issparse(values) else values)
+        # What float32 cannot hold becomes infinite; whoever calls says so in words.
+        with np.errstate(over="ignore"):
+            for part, here, local in self._locate(index):
+                values = self.matrices[part][local]
+                out[here] = self._standardise(values.toarray() if sp.issparse(values) else values)
         return out
 
     def entries(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -113,10 +115,11 @@ class Rows:
                     total += block.sum(axis=0)
                     squares += np.einsum("ij,ij->j", block, block)
             n = len(self)
-            variance = np.maximum(squares / n - (total / n) ** 2, 0)
-        scale = np.where(squares == 0, np.inf, np.sqrt(variance))
-        # A spread lost in rounding would turn noise into the gene with the largest values.
-        scale[variance <= n * np.finfo(np.float64).eps * (total / n) ** 2] = np.inf
+            shift = (total / n) ** 2
+            variance = np.maximum(squares / n - shift, 0)
+            # A spread lost in rounding would turn noise into the gene with the largest values.
+            lost = variance <= n * np.finfo(np.float64).eps * shift
+        scale = np.where((squares == 0) | lost, np.inf, np.sqrt(variance))
         return ColumnStatistics(first + total / n, scale, largest)
 
     def _dense(self, part: int, start: int, stop: int) -> np.ndarray:

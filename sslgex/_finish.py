@@ -17,6 +17,7 @@ from ._training.finetuning import FineTuning, fine_tune
 from ._training.rows import Rows
 from ._training.seeds import Seeds
 from ._untrained import UntrainedTransformer
+from .base import BaseSSLTransformer
 
 
 class Finish(NamedTuple):
@@ -66,6 +67,11 @@ def finish(clf, encoder, X, matrix, y, sample_weight, task: Task) -> Finish:
     head, Z = None, None
     if clf.mode == "frozen" or not isinstance(encoder, UntrainedTransformer):
         Z = transform(encoder, X, matrix)
+        if (Z[0] == Z).all():
+            raise ValueError(
+                f"All {len(Z):,} labelled samples have the same embedding: there is nothing to "
+                "tell them apart by. Is this the right matrix, samples in rows?"
+            )
     if Z is not None and clf.head != "sgd":
         head = clf.head
         if head == "linear":
@@ -87,10 +93,13 @@ def _train(clf, encoder, matrix, Z, head, y, sample_weight, seeds: Seeds, task: 
     else:
         module, rows = copy.deepcopy(encoder.encoder_), encoder._rows([matrix])
         module.dropout.p = clf.dropout
-    if head is None:
-        layer, penalty = linear(n_embedding, len(clf.classes_), seeds.generator("heads")), 0.0
-    else:
+    if head is not None:
         layer, penalty = head.to_layer(), head.penalty_
+    else:
+        layer, penalty = linear(n_embedding, len(clf.classes_), seeds.generator("heads")), 0.0
+        if clf.head == "linear":  # as logistic regression starts; "sgd" starts as published
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
     codes = np.searchsorted(clf.classes_, y)
     weight = class_weights(clf.class_weight, clf.classes_, y)[codes]
     by_batch = clf.batch_norm == "batch" or (clf.batch_norm == "auto" and from_scratch)
@@ -111,7 +120,14 @@ def _train(clf, encoder, matrix, Z, head, y, sample_weight, seeds: Seeds, task: 
     def report(epoch: dict) -> bool:
         if clf.verbose:
             print(epoch_line(type(clf).__name__, epoch, clf.max_epochs), flush=True)
-        return step.begin("epoch").end()
+        return step.begin("epoch").end(state)
+
+    def state() -> dict:
+        tuned = encoder
+        if clf.mode == "unfrozen":
+            tuned = _with_module(encoder, copy.deepcopy(module).cpu().eval())
+        head = LinearHead.from_layer(layer, clf.classes_)
+        return {"encoder_": tuned, "head_": head, "_n_embedding": n_embedding}
 
     history = fine_tune(
         objective,
@@ -132,6 +148,12 @@ def _train(clf, encoder, matrix, Z, head, y, sample_weight, seeds: Seeds, task: 
     )
     step.end()
     if clf.mode == "unfrozen":
-        encoder = copy.copy(encoder)
-        encoder.encoder_ = module
+        encoder = _with_module(encoder, module)
     return Finish(encoder, LinearHead.from_layer(layer, clf.classes_), history, n_embedding)
+
+
+def _with_module(encoder: BaseSSLTransformer, module) -> BaseSSLTransformer:
+    """Return a copy of a fitted transformer around another module."""
+    tuned = copy.copy(encoder)
+    tuned.encoder_ = module
+    return tuned

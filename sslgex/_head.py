@@ -74,8 +74,10 @@ class LinearHead(ClassifierMixin, BaseEstimator):
         X = np.asarray(X, dtype=np.float64)
         # Rows of squared norm 1 on average, so that one grid of penalties serves genes, principal
         # components and embeddings, in any unit.
-        size = np.sqrt(X.var(axis=0).sum()) or 1.0
-        X = X / size
+        centre = X.mean(axis=0)
+        X = X - centre
+        size = np.sqrt((X**2).sum() / len(X)) or 1.0
+        X /= size
         basis = None
         if X.shape[1] > X.shape[0]:
             # The penalty is blind to rotation: the problem lives in the span of the samples.
@@ -98,7 +100,7 @@ class LinearHead(ClassifierMixin, BaseEstimator):
             intercept = np.concatenate([-intercept, intercept]) / 2
             self.penalty_ *= 2
         self.coef_ = np.ascontiguousarray(coef if basis is None else coef @ basis.T)
-        self.intercept_ = intercept
+        self.intercept_ = intercept - self.coef_ @ centre
         return self
 
     def to_layer(self) -> nn.Linear:

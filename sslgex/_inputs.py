@@ -3,6 +3,7 @@
 import numpy as np
 import scipy.sparse as sp
 import torch
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_array, validate_data
 
 # Float32 cannot hold the square of a larger value.
@@ -61,6 +62,8 @@ def check_X(estimator, X, *, reset: bool, layer: str | None = None, gather: bool
         )
     except ValueError as error:
         raise ValueError(f"{error}{_cure(error, X, named)}") from None
+    if checked.dtype.kind not in "biuf":
+        raise ValueError(f"X must hold real numbers, got values of dtype {checked.dtype}.")
     if names is None:
         _check_genes(estimator, checked, None, reset=reset)
     return checked
@@ -79,6 +82,15 @@ def check_X_unlabeled(estimator, X_unlabeled, *, layer: str | None = None) -> li
         except (ValueError, TypeError) as error:
             raise type(error)(f"{error}\nThis X is matrix {i} of X_unlabeled.") from None
     return checked
+
+
+def with_obs_names(estimator, Z, X):
+    """Return ``Z`` under the names of AnnData's samples, if a pandas data frame is wanted."""
+    if is_anndata(X) and _get_output_config("transform", estimator)["dense"] == "pandas":
+        import pandas as pd
+
+        return pd.DataFrame(Z, index=X.obs_names)
+    return Z
 
 
 def column_names(X) -> np.ndarray | None:

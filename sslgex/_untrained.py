@@ -1,5 +1,6 @@
 """The encoder before any training: what a network from scratch starts from."""
 
+from ._callbacks import Task
 from .base import BaseSSLTransformer
 
 
@@ -43,7 +44,8 @@ class UntrainedTransformer(BaseSSLTransformer):
             verbose=0,
         )
 
-    def _pretrain(self, encoder, rows, seeds, device, X) -> None:
+    def _pretrain(self, encoder, rows, seeds, device, X, y) -> Task:
         """Leave the encoder as it is."""
         self.history_, self.loss_curve_, self.validation_loss_curve_ = [], [], None
         self.n_iter_ = 0
+        return Task(self)

@@ -13,11 +13,10 @@ from sklearn.base import (
     _fit_context,
 )
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from ._callbacks import CallbackSupportMixin, Task
-from ._inputs import LARGEST, check_X, check_X_unlabeled, gene, is_anndata
+from ._inputs import LARGEST, check_X, check_X_unlabeled, gene, with_obs_names
 from ._nn.encoder import Encoder
 from ._parameters import (
     COUNT,
@@ -136,7 +135,7 @@ class BaseSSLTransformer(
             Ignored; present for scikit-learn's Pipeline.
         X_unlabeled : matrix or list of matrices with n_features columns, default=None
             More profiles to pretrain on, over the same genes in the same order. In a list no
-            cross-validation splitter ever cuts them.
+            cross-validation splitter ever cuts them; a bare matrix as long as `X` it would.
 
         Returns
         -------
@@ -161,9 +160,10 @@ class BaseSSLTransformer(
 
         seeds = Seeds(self.random_state)
         encoder = self._make_encoder(seeds)
-        self._pretrain(encoder, rows, seeds, device, X)
+        task = self._pretrain(encoder, rows, seeds, device, X, y)
         encoder.reestimate(first_layer(encoder, rows, device))
         self.encoder_ = encoder.eval()
+        task.end(dict)
         return self
 
     def transform(self, X):
@@ -185,11 +185,7 @@ class BaseSSLTransformer(
         """
         check_is_fitted(self)
         Z = self._embed(check_X(self, X, reset=False, layer=self.layer))
-        if is_anndata(X) and _get_output_config("transform", self)["dense"] == "pandas":
-            import pandas as pd
-
-            return pd.DataFrame(Z, index=X.obs_names)
-        return Z
+        return with_obs_names(self, Z, X)
 
     @property
     def _n_features_out(self) -> int:
@@ -239,8 +235,8 @@ class BaseSSLTransformer(
             generator=seeds.generator("weights"),
         )
 
-    def _pretrain(self, encoder: Encoder, rows: Rows, seeds: Seeds, device, X) -> None:
-        """Train ``encoder`` in place on the method's objective and record its history."""
+    def _pretrain(self, encoder: Encoder, rows: Rows, seeds: Seeds, device, X, y) -> Task:
+        """Train ``encoder`` in place, record the history, return the task, still to be ended."""
         train, held_out = self._split(len(rows), seeds)
         batch_size = min(self.batch_size, len(train))
         source = MemorySource(
@@ -257,7 +253,7 @@ class BaseSSLTransformer(
                 held_out=held_out,
             )
         n_epochs = self._n_epochs(len(source))
-        task = Task.root(self, n_epochs, X=X)
+        task = Task.root(self, n_epochs, X=X, y=y)
         # A generator of its own for the heads, so that encoders of one seed start alike.
         objective = self._make_objective(encoder, seeds.generator("heads"))
         stopping = [EarlyStopping(self.n_iter_no_change, self.tol)] if self.early_stopping else []
@@ -280,7 +276,7 @@ class BaseSSLTransformer(
         self.validation_loss_curve_ = (
             None if validation is None else [epoch["validation_loss"] for epoch in self.history_]
         )
-        task.end(X=X)
+        return task
 
     def _split(self, n: int, seeds: Seeds) -> tuple[np.ndarray, np.ndarray | None]:
         """Return training and held-out rows; none are held out unless asked for."""
@@ -289,7 +285,8 @@ class BaseSSLTransformer(
             fraction = 0.1
         if fraction is None:
             return np.arange(n), None
-        n_held_out = max(1, round(fraction * n))
+        # A lone sample has no negatives: its contrastive loss is 0 whatever the network.
+        n_held_out = max(2, round(fraction * n))
         if n - n_held_out < 2:
             raise ValueError(
                 f"validation_fraction={fraction} of {n} samples leaves {n - n_held_out} to "
@@ -310,7 +307,7 @@ class BaseSSLTransformer(
             if self.verbose:
                 print(epoch_line(type(self).__name__, epoch, n_epochs), flush=True)
             return task.begin("epoch").end(
-                reconstruction_attributes=lambda: {"encoder_": copy.deepcopy(encoder).cpu().eval()}
+                lambda: {"encoder_": copy.deepcopy(encoder).cpu().eval()}
             )
 
         return report

@@ -21,7 +21,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from ._callbacks import CallbackSupportMixin, Task
 from ._encoders import check_encoder, fit_encoder, is_fitted, transform
 from ._finish import check_head, finish
-from ._inputs import check_X, check_X_unlabeled, is_anndata
+from ._inputs import check_X, check_X_unlabeled, is_anndata, with_obs_names
 from ._labels import check_classes, check_labels
 from ._parameters import COUNT, POSITIVE, SHARE, PresetMixin, check_sizes
 from ._training.device import resolve_device
@@ -58,7 +58,9 @@ class SSLClassifier(
     ----------
     encoder : estimator or None, default=None
         - A fitted pretrainer (or a `FrozenEstimator` around it): used as it is. `clone` keeps it,
-          so cross-validation and grid searches never pretrain it again; it is never changed.
+          so cross-validation and grid searches never pretrain it again; it is never changed. As
+          a value of a parameter grid, put it into a `FrozenEstimator`: scikit-learn clones those
+          values by itself, and a bare encoder would come unfitted.
         - An unfitted pretrainer: a clone is pretrained in `fit`, on the samples and
           `X_unlabeled`. Without a seed of its own it takes one from `random_state`.
         - Any other scikit-learn transformer, fitted or not, with ``mode="frozen"``, such as a
@@ -263,7 +265,9 @@ class SSLClassifier(
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the labelled samples, on top of the class weights; pretraining has none.
         X_unlabeled : matrix or list of matrices with n_features columns, default=None
-            More profiles for an unfitted encoder. In a list no splitter ever cuts them.
+            More profiles for an unfitted encoder. In a list no splitter ever cuts them; a bare
+            matrix with as many rows as `X` it would. Through a Pipeline's `transform_input` pass
+            one matrix or a tuple of them: scikit-learn takes a list for one matrix there.
 
         Returns
         -------
@@ -291,11 +295,11 @@ class SSLClassifier(
                 "Pass an unfitted pretrainer, such as encoder=ScarfTransformer()."
             )
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, matrix)
+            sample_weight = _check_sample_weight(sample_weight, matrix, ensure_non_negative=True)
 
         fitted = is_fitted(self.encoder)
         if fitted and X_unlabeled is not None:
-            warnings.warn("X_unlabeled is not used: the encoder is fitted already.", stacklevel=2)
+            warnings.warn("X_unlabeled is not used: the encoder is fitted already.", stacklevel=3)
         if not isinstance(encoder, BaseSSLTransformer):
             X_unlabeled = check_X_unlabeled(self, X_unlabeled)
         pretrains = not fitted and self.encoder is not None
@@ -324,7 +328,7 @@ class SSLClassifier(
         self.validation_loss_curve_ = None
         if self.history_ and "validation_loss" in self.history_[0]:
             self.validation_loss_curve_ = [e["validation_loss"] for e in self.history_]
-        task.end(X=X, y=y)
+        task.end(dict)
         return self
 
     def transform(self, X):
@@ -340,7 +344,7 @@ class SSLClassifier(
         Z : ndarray of shape (n_samples, n_features_out)
             The embedding.
         """
-        return self._embed(X)
+        return with_obs_names(self, self._embed(X), X)
 
     def predict(self, X):
         """Return the predicted label of every sample.

@@ -129,6 +129,7 @@ class Engine(NeuralNet):
                 self.train_batch(views, self.lr * factor(step, n_steps), total)
                 step += 1
             rate = self.optimizers_[0].param_groups[0]["lr"]
+            representation = self.module_.representation  # validation leaves one of its own
             loss = float(total) / self.source.bounds[-1]
             if not math.isfinite(loss):
                 raise ValueError(
@@ -139,8 +140,8 @@ class Engine(NeuralNet):
             if self.validation is not None:
                 self.history.record("validation_loss", self.validate())
             self.history.record("lr", rate)
-            if self.module_.representation is not None:
-                self.history.record("spread", float(spread(self.module_.representation)))
+            if representation is not None:
+                self.history.record("spread", float(spread(representation)))
             self.history.record("seconds", time.perf_counter() - started)
             self.notify("on_epoch_end")
 

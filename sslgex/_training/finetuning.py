@@ -137,7 +137,7 @@ def fine_tune(
                 f"Too few labels for early stopping: {validation_fraction:.0%} of {len(codes)} "
                 f"samples cannot hold one of each of {codes.max() + 1} classes while the others "
                 "train. Training runs to max_epochs.",
-                stacklevel=4,
+                stacklevel=6,
             )
     if split is not None:
         train, held_out = split

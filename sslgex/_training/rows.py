@@ -119,6 +119,8 @@ class Rows:
             variance = np.maximum(squares / n - shift, 0)
             # A spread lost in rounding would turn noise into the gene with the largest values.
             lost = variance <= n * np.finfo(np.float64).eps * shift
+            # Nor may it vanish in float32, in which most samples are standardised.
+            lost |= np.sqrt(variance) < np.finfo(np.float32).tiny
         scale = np.where((squares == 0) | lost, np.inf, np.sqrt(variance))
         return ColumnStatistics(first + total / n, scale, largest)
 

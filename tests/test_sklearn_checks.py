@@ -1,0 +1,124 @@
+"""scikit-learn's own checks, the ones it runs by itself and the ones it does not."""
+
+import inspect
+
+import pytest
+import sklearn.utils.estimator_checks as checks
+from sklearn.base import BaseEstimator, is_classifier
+from sklearn.decomposition import PCA
+from sklearn.utils import get_tags
+
+import sslgex
+from sslgex import ScarfTransformer, SSLClassifier
+
+PUBLIC = sorted(
+    (
+        cls
+        for cls in (getattr(sslgex, name) for name in sslgex.__all__)
+        if inspect.isclass(cls) and issubclass(cls, BaseEstimator)
+    ),
+    key=lambda cls: cls.__name__,
+)
+TRANSFORMERS = [cls for cls in PUBLIC if not is_classifier(cls())]
+
+# The fewest units and epochs with which the accuracy checks hold.
+SMALL = {"hidden_layer_sizes": (8, 8), "max_epochs": 2, "batch_size": 64}
+SMALLER = {
+    "ByolTransformer": {"projection_sizes": (8, 4), "prediction_sizes": (8, 4)},
+    "ScarfTransformer": {"projection_sizes": (8,)},
+    "VimeTransformer": {"decoder_sizes": (8,)},
+}
+
+
+def small(cls):
+    return cls(**SMALL, **SMALLER.get(cls.__name__, {}))
+
+
+CLASSIFIERS = {
+    "scratch": SSLClassifier(hidden_layer_sizes=(16, 16), max_epochs=20, lr=1e-2),
+    "scratch-frozen": SSLClassifier(hidden_layer_sizes=(16, 16), mode="frozen"),
+    "unfrozen": SSLClassifier(small(ScarfTransformer), max_epochs=2, batch_size=64),
+    "frozen": SSLClassifier(small(ScarfTransformer), mode="frozen"),
+    "pca": SSLClassifier(PCA(), mode="frozen"),
+}
+INSTANCES = {cls.__name__: small(cls) for cls in TRANSFORMERS} | CLASSIFIERS
+
+REASON = (
+    "a repeated sample is drawn into more batches and inner folds than one with twice the weight"
+)
+
+
+def expected_failed_checks(estimator):
+    if not is_classifier(estimator):
+        return {}
+    return {
+        "check_sample_weight_equivalence_on_dense_data": REASON,
+        "check_sample_weight_equivalence_on_sparse_data": REASON,
+    }
+
+
+def test_every_public_estimator_is_checked():
+    assert {"ByolTransformer", "SSLClassifier", "ScarfTransformer", "VimeTransformer"} <= {
+        cls.__name__ for cls in PUBLIC
+    }
+    assert {type(estimator) for estimator in INSTANCES.values()} == set(PUBLIC)
+
+
+@pytest.mark.parametrize("estimator", INSTANCES.values(), ids=INSTANCES)
+def test_no_tag_weakens_the_checks(estimator):
+    tags = get_tags(estimator)
+    assert not tags.non_deterministic
+    assert not tags.no_validation
+    assert tags.requires_fit
+    assert tags.input_tags.sparse
+    assert not tags.input_tags.positive_only
+    assert tags.transformer_tags.preserves_dtype == ["float64", "float32"]
+    if is_classifier(estimator):
+        assert not tags.classifier_tags.poor_score
+        assert tags.classifier_tags.multi_class
+        assert tags.target_tags.required
+
+
+@checks.parametrize_with_checks(
+    list(INSTANCES.values()), expected_failed_checks=expected_failed_checks
+)
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+# What scikit-learn runs on its own estimators and `parametrize_with_checks` leaves out.
+MORE = [
+    "check_dataframe_column_names_consistency",
+    "check_get_feature_names_out_error",
+    "check_global_output_transform_pandas",
+    "check_global_set_output_transform_polars",
+    "check_inplace_ensure_writeable",
+    "check_param_validation",
+    "check_set_output_transform",
+    "check_set_output_transform_pandas",
+    "check_set_output_transform_polars",
+    "check_transformer_get_feature_names_out",
+    "check_transformer_get_feature_names_out_pandas",
+    # In some versions only.
+    "check_estimator_get_tags_default_keys",
+    "check_n_features_in_after_fitting",
+    "check_valid_tag_types",
+]
+
+
+# The checks of set_output fit a data frame and transform an array, and the other way round.
+@pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")
+@pytest.mark.parametrize("check", [name for name in MORE if hasattr(checks, name)])
+@pytest.mark.parametrize("estimator", INSTANCES.values(), ids=INSTANCES)
+def test_checks_scikit_learn_does_not_yield(estimator, check):
+    getattr(checks, check)(type(estimator).__name__, estimator)
+
+
+# With all their epochs the checks of the four take over an hour on two cores.
+@pytest.mark.slow
+@pytest.mark.parametrize("cls", PUBLIC, ids=lambda cls: cls.__name__)
+def test_checks_pass_with_the_default_parameters(cls):
+    estimator = cls() if cls not in TRANSFORMERS else cls(max_epochs=2)
+    checks.check_estimator(
+        estimator, expected_failed_checks=expected_failed_checks(estimator), on_skip=None
+    )

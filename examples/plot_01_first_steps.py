@@ -179,7 +179,7 @@ for axis, metric in zip(axes, mean.columns, strict=True):
     axis.minorticks_off()
     axis.grid(alpha=0.3)
 axes[0].set_ylabel("per cent")
-axes[1].legend(fontsize="small", loc="lower right")
+axes[0].legend(fontsize="small", loc="lower right")  # where no curve passes
 figure.savefig("plot_01_first_steps.png", dpi=120)
 print("\nThe curves are in plot_01_first_steps.png")
 

@@ -318,8 +318,9 @@ def _digest(text: str, arrays: dict[str, np.ndarray]) -> str:
 
 def _refuse_pickle(path: Path) -> None:
     with open(path, "rb") as file:
-        start = file.read(2)
-    if start[:1] == b"\x80" or start == b"PK":
+        start = file.read(9)
+    # A safetensors file may start with any byte, the length of its header, but the header follows.
+    if start[8:] != b"{" and (start[:1] == b"\x80" or start[:2] == b"PK"):
         raise ValueError(
             f"{path} is a pickle (or a torch.save archive). Reading one can run any code, so "
             "sslgex.load refuses it. If you trust its source, use joblib.load and then sslgex.save."

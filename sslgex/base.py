@@ -36,7 +36,7 @@ from ._training.rows import Rows
 from ._training.schedule import SCHEDULES
 from ._training.seeds import Seeds
 from ._training.stopping import EarlyStopping
-from ._training.views import MemorySource
+from ._training.views import make_sources
 
 # "auto" epochs: the steps that were enough on pools of 126 to 2,300 samples, and never fewer
 # passes than this over a larger one.
@@ -238,20 +238,9 @@ class BaseSSLTransformer(
     def _pretrain(self, encoder: Encoder, rows: Rows, seeds: Seeds, device, X, y) -> Task:
         """Train ``encoder`` in place, record the history, return the task, still to be ended."""
         train, held_out = self._split(len(rows), seeds)
-        batch_size = min(self.batch_size, len(train))
-        source = MemorySource(
-            rows, train, batch_size=batch_size, generator=seeds.generator("batches"), device=device
+        source, validation = make_sources(
+            rows, train, held_out, batch_size=self.batch_size, seeds=seeds, device=device
         )
-        validation = None
-        if held_out is not None:
-            validation = MemorySource(
-                rows,
-                train,
-                batch_size=batch_size,
-                generator=seeds.generator("validation"),
-                device=device,
-                held_out=held_out,
-            )
         n_epochs = self._n_epochs(len(source))
         task = Task.root(self, n_epochs, X=X, y=y)
         # A generator of its own for the heads, so that encoders of one seed start alike.

@@ -14,7 +14,7 @@ from .objective import Objective
 from .rows import Rows
 from .seeds import Seeds
 from .stopping import EarlyStopping
-from .views import MemorySource, Views
+from .views import Views, make_sources
 
 
 class FineTuning(Objective):
@@ -128,7 +128,6 @@ def fine_tune(
     **engine
         Further arguments of `Engine`.
     """
-    train, validation, callbacks = np.arange(len(rows)), None, []
     split = None
     if validation_fraction is not None:
         split = split_labelled(codes, validation_fraction, seeds.integer("split"))
@@ -139,24 +138,11 @@ def fine_tune(
                 "train. Training runs to max_epochs.",
                 stacklevel=6,
             )
-    if split is not None:
-        train, held_out = split
-        callbacks = [EarlyStopping(n_iter_no_change, tol)]
-        validation = MemorySource(
-            rows,
-            train,
-            batch_size=batch_size,
-            generator=seeds.generator("validation"),
-            device=device,
-            held_out=held_out,
-        )
-    source = MemorySource(
-        rows,
-        train,
-        batch_size=min(batch_size, len(train)),
-        generator=seeds.generator("batches"),
-        device=device,
+    train, held_out = split or (np.arange(len(rows)), None)
+    source, validation = make_sources(
+        rows, train, held_out, batch_size=batch_size, seeds=seeds, device=device
     )
+    callbacks = [] if held_out is None else [EarlyStopping(n_iter_no_change, tol)]
     return Engine(
         objective,
         source=source,

@@ -1,12 +1,14 @@
 """Batches and their corrupted views."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from .rows import Rows
+from .seeds import Seeds
 
 
 class Views:
@@ -120,3 +122,20 @@ class MemorySource:
             order = self.held_out
         for start, stop in zip(self.bounds[:-1], self.bounds[1:], strict=True):
             yield Views(self, order[start:stop])
+
+
+def make_sources(
+    rows: Rows,
+    train: np.ndarray,
+    held_out: np.ndarray | None,
+    *,
+    batch_size: int,
+    seeds: Seeds,
+    device: torch.device,
+) -> tuple[MemorySource, MemorySource | None]:
+    """Return the batches to train on and, if rows are held out, those to validate on."""
+    make = partial(MemorySource, rows, train, batch_size=min(batch_size, len(train)), device=device)
+    source = make(generator=seeds.generator("batches"))
+    if held_out is None:
+        return source, None
+    return source, make(generator=seeds.generator("validation"), held_out=held_out)

@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, check_memory
 
 from ._callbacks import Task
+from ._inputs import column_names, frame_of_anndata, is_anndata
 from ._untrained import UntrainedTransformer
 from .base import BaseSSLTransformer
 
@@ -30,6 +31,11 @@ def check_encoder(encoder, mode: str) -> None:
     """Raise unless ``encoder`` can serve in ``mode``."""
     if isinstance(encoder, type):
         raise TypeError(f"encoder is the class {encoder.__name__}; pass an instance of it.")
+    if not hasattr(encoder, "get_params") or not hasattr(encoder, "__sklearn_tags__"):
+        raise TypeError(
+            f"encoder is a {type(encoder).__name__}, which is no scikit-learn estimator: derive it "
+            "from sklearn.base.BaseEstimator and TransformerMixin."
+        )
     if isinstance(encoder, FrozenEstimator):
         if not is_fitted(encoder.estimator):
             raise NotFittedError(
@@ -106,7 +112,10 @@ def transform(encoder, X, matrix) -> np.ndarray:
     """Embed samples, given as by the user and as a checked matrix."""
     if isinstance(encoder, BaseSSLTransformer):
         return encoder._embed(matrix)
-    Z = encoder.transform(X if hasattr(encoder, "feature_names_in_") else matrix)
+    named = matrix
+    if hasattr(encoder, "feature_names_in_") and column_names(X) is not None:
+        named = frame_of_anndata(X, matrix) if is_anndata(X) else X
+    Z = encoder.transform(named)
     Z = Z.toarray() if sp.issparse(Z) else np.asarray(Z)
     return Z.astype(np.float64 if matrix.dtype == np.float64 else np.float32, copy=False)
 

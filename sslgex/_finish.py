@@ -13,7 +13,7 @@ from ._head import LinearHead, class_weights
 from ._nn.init import linear
 from ._parameters import epoch_line
 from ._training.device import resolve_device, resolve_precision
-from ._training.finetuning import FineTuning, fine_tune
+from ._training.finetuning import FineTuning, fine_tune, split_labelled
 from ._training.rows import Rows
 from ._training.seeds import Seeds
 from ._untrained import UntrainedTransformer
@@ -64,6 +64,11 @@ def finish(clf, encoder, X, matrix, y, sample_weight, task: Task) -> Finish:
         Of which this becomes a part.
     """
     seeds = Seeds(clf.random_state)
+    codes = np.searchsorted(clf.classes_, y)
+    by_gradient = clf.mode == "unfrozen" or clf.head == "sgd"
+    train, held_out = np.arange(len(y)), None
+    if by_gradient and clf.early_stopping:
+        train, held_out = split_labelled(codes, clf.validation_fraction, seeds.integer("split"))
     head, Z = None, None
     if clf.mode == "frozen" or not isinstance(encoder, UntrainedTransformer):
         Z = transform(encoder, X, matrix)
@@ -76,21 +81,27 @@ def finish(clf, encoder, X, matrix, y, sample_weight, task: Task) -> Finish:
         head = clf.head
         if head == "linear":
             head = LinearHead(clf.class_weight, random_state=seeds.integer("split"))
-        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-        head = seeded_clone(head, clf.random_state).fit(Z, y, **weights)
-        if clf.mode == "frozen":
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight[train]}
+        # Held-out samples must tell of a head that has not seen them either.
+        head = seeded_clone(head, clf.random_state).fit(Z[train], y[train], **weights)
+        if not by_gradient:
             task.begin("fit-head").end()
             return Finish(encoder, head, [], Z.shape[1])
-    return _train(clf, encoder, matrix, Z, head, y, sample_weight, seeds, task)
+    split = train, held_out
+    return _train(clf, encoder, matrix, Z, head, codes, split, sample_weight, seeds, task)
 
 
-def _train(clf, encoder, matrix, Z, head, y, sample_weight, seeds: Seeds, task: Task) -> Finish:
+def _train(
+    clf, encoder, matrix, Z, head, codes, split, sample_weight, seeds: Seeds, task: Task
+) -> Finish:
     """Train by gradient: a linear layer and, unfrozen, a copy of the encoder below it."""
     from_scratch = isinstance(encoder, UntrainedTransformer)
     n_embedding = encoder._n_features_out if Z is None else Z.shape[1]
     if clf.mode == "frozen":
         module, rows = nn.Identity(), Rows([Z])
     else:
+        if isinstance(matrix, np.ndarray):
+            matrix = np.ascontiguousarray(matrix)  # gathering rows of columns is slow
         module, rows = copy.deepcopy(encoder.encoder_), encoder._rows([matrix])
         module.dropout.p = clf.dropout
     if head is not None:
@@ -100,8 +111,8 @@ def _train(clf, encoder, matrix, Z, head, y, sample_weight, seeds: Seeds, task: 
         if clf.head == "linear":  # as logistic regression starts; "sgd" starts as published
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
-    codes = np.searchsorted(clf.classes_, y)
-    weight = class_weights(clf.class_weight, clf.classes_, y)[codes]
+    labels = clf.classes_[codes]
+    weight = class_weights(clf.class_weight, clf.classes_, labels)[codes]
     by_batch = clf.batch_norm == "batch" or (clf.batch_norm == "auto" and from_scratch)
     objective = FineTuning(
         module,
@@ -132,10 +143,9 @@ def _train(clf, encoder, matrix, Z, head, y, sample_weight, seeds: Seeds, task: 
     history = fine_tune(
         objective,
         rows,
-        codes,
+        split,
         seeds,
         batch_size=clf.batch_size,
-        validation_fraction=clf.validation_fraction if clf.early_stopping else None,
         n_iter_no_change=clf.n_iter_no_change,
         tol=clf.tol,
         device=device,

@@ -89,7 +89,10 @@ class LinearHead(ClassifierMixin, BaseEstimator):
             weight = weight * sample_weight
         weight = weight / weight.mean()
         # These products are so small that two BLAS threads took ten times as long as one.
-        with threadpool_limits(1, user_api="blas"):
+        with threadpool_limits(1, user_api="blas"), warnings.catch_warnings():
+            # Few samples of many classes are what this is for.
+            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+            warnings.filterwarnings("ignore", "The least populated class", UserWarning)
             C = self._tune(X, codes, weight)
             model = LogisticRegression(C=C, tol=1e-6, max_iter=5000).fit(X, codes, weight)
         coef, intercept = model.coef_ / size, model.intercept_
@@ -143,11 +146,11 @@ class LinearHead(ClassifierMixin, BaseEstimator):
         if n_folds < 2:
             return FALLBACK
         splitter = StratifiedKFold(n_folds, shuffle=True, random_state=self.random_state)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-            folds = list(splitter.split(X, codes))
         # A class that a fold's training part has not seen says nothing of the penalty.
-        folds = [(train, test[np.isin(codes[test], codes[train])]) for train, test in folds]
+        folds = [
+            (train, test[np.isin(codes[test], codes[train])])
+            for train, test in splitter.split(X, codes)
+        ]
         folds = [(a, b) for a, b in folds if len(b) and len(np.unique(codes[a])) > 1]
         if not folds:
             return FALLBACK
@@ -170,4 +173,10 @@ def class_weights(class_weight, classes: np.ndarray, y: np.ndarray) -> np.ndarra
     """Return the weight of every class."""
     if class_weight == "sqrt":
         return np.sqrt(compute_class_weight("balanced", classes=classes, y=y))
-    return compute_class_weight(class_weight, classes=classes, y=y)
+    weights = compute_class_weight(class_weight, classes=classes, y=y)
+    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
+        raise ValueError(
+            f"class_weight={class_weight!r} gives the weights {weights.tolist()}; they must be "
+            "finite, none negative and not all 0."
+        )
+    return weights

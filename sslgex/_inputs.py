@@ -84,6 +84,14 @@ def check_X_unlabeled(estimator, X_unlabeled, *, layer: str | None = None) -> li
     return checked
 
 
+def frame_of_anndata(adata, values):
+    """Return the checked values of an AnnData as a data frame that has its gene names."""
+    import pandas as pd
+
+    make = pd.DataFrame.sparse.from_spmatrix if sp.issparse(values) else pd.DataFrame
+    return make(values, columns=column_names(adata))
+
+
 def with_obs_names(estimator, Z, X):
     """Return ``Z`` under the names of AnnData's samples, if a pandas data frame is wanted."""
     if is_anndata(X) and _get_output_config("transform", estimator)["dense"] == "pandas":
@@ -97,7 +105,7 @@ def column_names(X) -> np.ndarray | None:
     """Return the column names of a data frame (or AnnData), None for anything else."""
     if is_anndata(X):
         return np.asarray([str(name) for name in X.var_names], dtype=object)
-    columns = getattr(X, "columns", None)
+    columns = getattr(X, "column_names", getattr(X, "columns", None))  # pyarrow, data frames
     if columns is None or not hasattr(X, "shape"):
         return None
     return np.asarray(list(columns), dtype=object)

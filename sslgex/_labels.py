@@ -1,5 +1,7 @@
 """Labels as users have them, some of them missing."""
 
+import warnings
+
 import numpy as np
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
@@ -48,7 +50,7 @@ def check_labels(y, unlabeled_label=None) -> tuple[np.ndarray, np.ndarray]:
     if y.dtype == object:
         # Numbers that were objects only because some were missing.
         plain = np.array(y.tolist())
-        y = plain if plain.dtype.kind in "biu" else y
+        y = plain if plain.dtype.kind in "biuf" else y
     return y, labelled
 
 
@@ -69,7 +71,16 @@ def check_classes(y: np.ndarray, labelled: np.ndarray) -> None:
             f"y holds no labelled sample: all {len(labelled):,} are unlabelled. Without labels, "
             "fit a pretrainer such as ScarfTransformer."
         )
-    check_classification_targets(y)
+    with warnings.catch_warnings():
+        # Of few samples of many classes scikit-learn suspects a regression.
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        try:
+            check_classification_targets(y)
+        except ValueError as error:
+            kinds = ", ".join(sorted({type(label).__name__ for label in y.tolist()}))
+            raise ValueError(
+                f"{error} Labels must be of one kind: text, integers or booleans; y holds {kinds}."
+            ) from None
     classes = np.unique(y)
     if len(classes) < 2:
         raise ValueError(

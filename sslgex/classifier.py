@@ -124,7 +124,8 @@ class SSLClassifier(
     classes_ : ndarray of shape (n_classes,)
         The labels.
     encoder_ : transformer
-        A private fitted copy of the encoder, fine-tuned in unfrozen mode.
+        The fitted encoder: fine-tuned in unfrozen mode, else a copy that shares its weights
+        with the encoder it was given and is not touched by refitting that one.
     head_ : classifier
         The fitted head on the embedding. Unfrozen, it holds the trained linear layer.
     loss_curve_ : list of float
@@ -285,7 +286,7 @@ class SSLClassifier(
         check_head(self, sample_weight)
         resolve_device(self.device)
         layer = getattr(getattr(encoder, "estimator", encoder), "layer", None)
-        matrix = check_X(self, X, reset=True, layer=layer, gather=True)
+        matrix = check_X(self, X, reset=True, layer=layer)
         y, labelled = check_labels(y, self.unlabeled_label)
         check_consistent_length(matrix, labelled)
         check_classes(y, labelled)
@@ -313,7 +314,7 @@ class SSLClassifier(
             random_state=self.random_state,
             task=task,
         )
-        if isinstance(encoder, BaseSSLTransformer):
+        if fitted and isinstance(encoder, BaseSSLTransformer):
             check_X(encoder, X, reset=False, layer=layer)
         if not labelled.all():
             rows = np.flatnonzero(labelled)
@@ -438,6 +439,8 @@ class SSLClassifier(
             For ``encoder__name`` of a fitted encoder, before anything is changed.
         """
         inner = sorted(name for name in params if name.startswith("encoder__"))
+        if inner and params.get("encoder", self.encoder) is None:
+            raise ValueError(f"{inner[0]} cannot be set: encoder is None and has no parameters.")
         if inner and is_fitted(params.get("encoder", self.encoder)):
             raise ValueError(
                 f"{inner[0]} cannot be set: the encoder is fitted, is used as it is and would not "

@@ -167,11 +167,13 @@ def load(path):
         raise ValueError(
             f"{path} is damaged: its content does not match its checksum. Copy it again."
         )
+    content = json.loads(text)
     try:
-        return _unpack(json.loads(text)["estimator"], arrays)
+        return _unpack(content["estimator"], arrays)
     except (KeyError, TypeError, RuntimeError, IndexError, AttributeError) as error:
         raise ValueError(
-            f"{path} does not describe an estimator of sslgex {_version()}: {error!r}."
+            f"{path} does not describe an estimator of sslgex {_version()}: {error!r}. It was "
+            f"written with {content.get('versions')}."
         ) from error
 
 

@@ -10,7 +10,7 @@ from ._nn.heads import mlp
 from ._nn.losses import info_nce
 from ._parameters import POSITIVE, SHARE, check_sizes
 from ._training.objective import Objective
-from ._training.views import Views
+from ._training.views import Views, n_corrupted
 from .base import BaseSSLTransformer
 
 
@@ -198,6 +198,11 @@ class ScarfTransformer(BaseSSLTransformer):
         check_sizes(self, "projection_sizes")
 
     def _make_objective(self, encoder: Encoder, generator: torch.Generator) -> ScarfObjective:
+        if n_corrupted(self.corruption_rate, self.n_features_in_) == 0:
+            raise ValueError(
+                f"corruption_rate={self.corruption_rate} of n_features={self.n_features_in_} "
+                "corrupts no gene at all, so there is nothing to learn. Raise it."
+            )
         return ScarfObjective(
             encoder,
             self.projection_sizes,

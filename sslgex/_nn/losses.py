@@ -32,7 +32,8 @@ def info_nce(z: Tensor, z_corrupted: Tensor, temperature: float, *, symmetric: b
         The scalar loss.
     """
     n = len(z)
-    z, z_corrupted = F.normalize(z, dim=1), F.normalize(z_corrupted, dim=1)
+    # In float32 also where training is in bfloat16.
+    z, z_corrupted = F.normalize(z.float(), dim=1), F.normalize(z_corrupted.float(), dim=1)
     rows = torch.arange(n, device=z.device)
     if not symmetric:
         return F.cross_entropy(z @ z_corrupted.T / temperature, rows)
@@ -45,7 +46,7 @@ def info_nce(z: Tensor, z_corrupted: Tensor, temperature: float, *, symmetric: b
 
 def cosine_loss(prediction: Tensor, target: Tensor) -> Tensor:
     r"""BYOL's regression loss, :math:`2 - 2\cos(q, z')` averaged over the batch (eq. 2)."""
-    return 2 - 2 * F.cosine_similarity(prediction, target, dim=1).mean()
+    return 2 - 2 * F.cosine_similarity(prediction.float(), target.float(), dim=1).mean()
 
 
 @torch.no_grad()

@@ -134,7 +134,8 @@ class Engine(NeuralNet):
             if not math.isfinite(loss):
                 raise ValueError(
                     f"Training blew up: the loss is {loss} in epoch {len(self.history)}. "
-                    f"Lower the learning rate, lr={self.lr:g}."
+                    f"Lower the learning rate, lr={self.lr:g}, and see that no other parameter "
+                    "of the loss is extreme."
                 )
             self.history.record("loss", loss)
             if self.validation is not None:

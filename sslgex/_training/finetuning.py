@@ -77,15 +77,26 @@ class FineTuning(Objective):
 
 def split_labelled(
     codes: np.ndarray, fraction: float, seed: int
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return training and validation rows, stratified, or None where labels are too few.
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return training and validation rows, stratified, or all and None where labels are too few.
 
     Too few: the share has fewer rows than there are classes, or a class has a single row.
+
+    Warns
+    -----
+    UserWarning
+        If labels are too few.
     """
     counts = np.bincount(codes)
     n_held_out = round(fraction * len(codes))
     if n_held_out < len(counts) or counts.min() < 2 or len(codes) - n_held_out < len(counts):
-        return None
+        warnings.warn(
+            f"Too few labels for early stopping: {fraction:.0%} of {len(codes)} samples cannot "
+            f"hold one of each of {codes.max() + 1} classes while the others train. Training runs "
+            "to max_epochs.",
+            stacklevel=5,
+        )
+        return np.arange(len(codes)), None
     train, held_out = train_test_split(
         np.arange(len(codes)), test_size=n_held_out, stratify=codes, random_state=seed
     )
@@ -95,11 +106,10 @@ def split_labelled(
 def fine_tune(
     objective: FineTuning,
     rows: Rows,
-    codes: np.ndarray,
+    split: tuple[np.ndarray, np.ndarray | None],
     seeds: Seeds,
     *,
     batch_size: int,
-    validation_fraction: float | None,
     n_iter_no_change: int,
     tol: float,
     device: torch.device,
@@ -113,14 +123,12 @@ def fine_tune(
         What is trained.
     rows : Rows
         The labelled samples.
-    codes : ndarray of shape (len(rows),), int
-        Their classes.
+    split : pair of ndarrays of int
+        Rows to train on, and rows held out for early stopping; None there trains to the end.
     seeds : Seeds
-        For batches, dropout and the split.
+        For batches and dropout.
     batch_size : int
         Rows per step.
-    validation_fraction : float or None
-        Share held out for early stopping; None trains to the end.
     n_iter_no_change, tol : int, float
         Of early stopping.
     device : torch.device
@@ -128,17 +136,7 @@ def fine_tune(
     **engine
         Further arguments of `Engine`.
     """
-    split = None
-    if validation_fraction is not None:
-        split = split_labelled(codes, validation_fraction, seeds.integer("split"))
-        if split is None:
-            warnings.warn(
-                f"Too few labels for early stopping: {validation_fraction:.0%} of {len(codes)} "
-                f"samples cannot hold one of each of {codes.max() + 1} classes while the others "
-                "train. Training runs to max_epochs.",
-                stacklevel=6,
-            )
-    train, held_out = split or (np.arange(len(rows)), None)
+    train, held_out = split
     source, validation = make_sources(
         rows, train, held_out, batch_size=batch_size, seeds=seeds, device=device
     )

@@ -1,5 +1,6 @@
 """Batches and their corrupted views."""
 
+import math
 from collections.abc import Iterator
 from functools import partial
 
@@ -9,6 +10,11 @@ from torch import Tensor
 
 from .rows import Rows
 from .seeds import Seeds
+
+
+def n_corrupted(rate: float, n_features: int) -> int:
+    """Return floor(rate * n_features); 0.29 of 100 is 29, whatever binary fractions say."""
+    return math.floor(rate * n_features + 1e-9)
 
 
 class Views:
@@ -53,7 +59,7 @@ class Views:
         n, n_features = self._values.shape
         draw = torch.rand(n, n_features, generator=source.generator)
         if exact:
-            chosen = draw.topk(int(rate * n_features), dim=1, sorted=False).indices
+            chosen = draw.topk(n_corrupted(rate, n_features), dim=1, sorted=False).indices
             mask = torch.zeros(n, n_features, dtype=torch.bool).scatter_(1, chosen, True)
         else:
             mask = draw < rate

@@ -71,16 +71,16 @@ def check_classes(y: np.ndarray, labelled: np.ndarray) -> None:
             f"y holds no labelled sample: all {len(labelled):,} are unlabelled. Without labels, "
             "fit a pretrainer such as ScarfTransformer."
         )
+    kinds = {type(label).__name__ for label in y.tolist()}
+    if y.dtype == object and kinds != {"str"}:
+        raise ValueError(
+            "Unknown label type: labels must be of one kind, text, integers or booleans; y holds "
+            f"{', '.join(sorted(kinds))}."
+        )
     with warnings.catch_warnings():
         # Of few samples of many classes scikit-learn suspects a regression.
         warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
-        try:
-            check_classification_targets(y)
-        except ValueError as error:
-            kinds = ", ".join(sorted({type(label).__name__ for label in y.tolist()}))
-            raise ValueError(
-                f"{error} Labels must be of one kind: text, integers or booleans; y holds {kinds}."
-            ) from None
+        check_classification_targets(y)
     classes = np.unique(y)
     if len(classes) < 2:
         raise ValueError(

@@ -142,10 +142,10 @@ for size in sizes:
 results = pd.DataFrame(rows)
 
 # %%
-# The table: means over the draws with their standard errors, accuracies in per cent. The errors tell
-# how much the choice of labelled samples matters, not how much the choice of test samples does: one
-# standard error of an accuracy of 85 % over 193 test samples is another 2.6 points. The log loss
-# (lower is better) tells whether the probabilities can be believed.
+# The table: means over the draws with their standard errors, accuracies in per cent. The errors
+# tell how much the choice of labelled samples matters, not how much the choice of test samples
+# does: one standard error of an accuracy of 85 % over 193 test samples is another 2.6 points. The
+# log loss (lower is better) tells whether the probabilities can be believed.
 metrics = {"accuracy": "{:.1f}", "balanced accuracy": "{:.1f}", "log loss": "{:.2f}"}
 results[["accuracy", "balanced accuracy"]] *= 100
 grouped = results.groupby(["model", "labels"], sort=False)[list(metrics)]

@@ -16,6 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._callbacks import CallbackSupportMixin, Task
+from ._fitting import all_or_nothing
 from ._inputs import LARGEST, check_X, check_X_unlabeled, gene, with_obs_names
 from ._nn.encoder import Encoder
 from ._parameters import (
@@ -123,6 +124,7 @@ class BaseSSLTransformer(
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @all_or_nothing
     def fit(self, X, y=None, *, X_unlabeled=None):
         """Pretrain the encoder.
 

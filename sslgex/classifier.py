@@ -21,6 +21,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from ._callbacks import CallbackSupportMixin, Task
 from ._encoders import check_encoder, fit_encoder, is_fitted, transform
 from ._finish import check_head, finish
+from ._fitting import all_or_nothing
 from ._inputs import check_X, check_X_unlabeled, is_anndata, with_obs_names
 from ._labels import check_classes, check_labels
 from ._parameters import COUNT, POSITIVE, SHARE, PresetMixin, check_sizes
@@ -253,6 +254,7 @@ class SSLClassifier(
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @all_or_nothing
     def fit(self, X, y, sample_weight=None, *, X_unlabeled=None):
         """Fit the classifier, and pretrain its encoder if that is unfitted.
 

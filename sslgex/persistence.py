@@ -21,6 +21,7 @@ from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from ._fitting import is_state
 from ._head import LinearHead
 from ._nn.encoder import Encoder
 from ._untrained import UntrainedTransformer
@@ -43,8 +44,6 @@ CLASSES = {
         VimeTransformer,
     )
 }
-# Fitted state that does not end in an underscore.
-PRIVATE_STATE = {"_n_embedding", "_sklearn_output_config"}
 
 
 def save(estimator, path) -> None:
@@ -226,7 +225,7 @@ class _Packer:
         state = {
             key: value
             for key, value in vars(estimator).items()
-            if key not in params and _is_state(key)
+            if key not in params and is_state(key)
         }
         return {
             "class": type(estimator).__name__,
@@ -295,14 +294,10 @@ def _unpack_estimator(node: dict, arrays: dict[str, np.ndarray]):
         )
     estimator = CLASSES[name](**{k: _unpack(v, arrays) for k, v in node["params"].items()})
     for key, value in node["state"].items():
-        if not _is_state(key):
+        if not is_state(key):
             raise ValueError(f"The file sets {key!r}, which is not fitted state of {name}.")
         setattr(estimator, key, _unpack(value, arrays))
     return estimator
-
-
-def _is_state(key: str) -> bool:
-    return key in PRIVATE_STATE or (key.endswith("_") and not key.startswith("_"))
 
 
 def _state(encoder: Encoder) -> dict[str, torch.Tensor]:

@@ -12,7 +12,7 @@ PACKAGE = Path(sslgex.__file__).parent
 LAYERS = [
     ["_nn"],
     ["_training"],
-    ["_callbacks", "_docs", "_inputs", "_labels", "_parameters", "datasets"],
+    ["_callbacks", "_docs", "_fitting", "_inputs", "_labels", "_parameters", "datasets"],
     ["base"],
     ["_head", "_untrained", "_encoders", "_finish", "scarf", "vime", "byol"],
     ["classifier"],

@@ -139,3 +139,32 @@ def test_a_pyarrow_table_is_taken_by_its_column_names(data, scarf):
     fitted = ScarfTransformer((8,), max_epochs=1, random_state=0).fit(frame)
     Z = fitted.transform(pa.Table.from_pandas(frame))
     np.testing.assert_array_equal(Z, fitted.transform(frame))
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+@pytest.mark.parametrize("kind", ["pretrainer", "classifier"])
+def test_a_refit_that_fails_leaves_the_earlier_fit_whole(kind, error, data, monkeypatch):
+    X, y = data
+    frame = pd.DataFrame(X, columns=[f"G{i}" for i in range(60)])
+    estimator = ScarfTransformer((12, 8), max_epochs=2, random_state=0)
+    if kind == "classifier":
+        estimator = SSLClassifier(estimator, max_epochs=2, random_state=0)
+    estimator.fit(frame, y)
+    Z, state = estimator.transform(frame), dict(vars(estimator))
+
+    def interrupted(self, *args):
+        raise error("stop")
+
+    monkeypatch.setattr("sslgex._training.engine.Engine.train_batch", interrupted)
+    with pytest.raises(error):
+        estimator.fit((5 * frame + 3).rename(columns=str.lower), 1 - (y > 1))
+    assert vars(estimator).keys() == state.keys()
+    np.testing.assert_array_equal(estimator.transform(frame), Z)
+
+
+def test_a_first_fit_that_fails_leaves_nothing_behind(data):
+    scarf = ScarfTransformer((12, 8), max_epochs=2, lr=1e20, random_state=0)
+    before = set(vars(scarf))
+    with pytest.raises(ValueError, match="blew up"):
+        scarf.set_params(max_epochs=30).fit(data[0])
+    assert set(vars(scarf)) == before

@@ -1,0 +1,32 @@
+"""Fitting is all or nothing."""
+
+import functools
+
+# Fitted state that does not end in an underscore.
+PRIVATE_STATE = {"_n_embedding", "_sklearn_output_config"}
+
+
+def is_state(name: str) -> bool:
+    """Tell whether an attribute is fitted state (or the container that `set_output` chose)."""
+    return name in PRIVATE_STATE or (name.endswith("_") and not name.startswith("_"))
+
+
+def all_or_nothing(fit):
+    """Let a ``fit`` that fails or is interrupted leave the estimator as it was.
+
+    Otherwise an encoder would stay beside the genes and the scales of the data that another one
+    was to be fitted on, and `transform` would compute nonsense in silence.
+    """
+
+    @functools.wraps(fit)
+    def whole_fit(estimator, *args, **kwargs):
+        before = {name: value for name, value in vars(estimator).items() if is_state(name)}
+        try:
+            return fit(estimator, *args, **kwargs)
+        except BaseException:
+            for name in [name for name in vars(estimator) if is_state(name)]:
+                delattr(estimator, name)
+            vars(estimator).update(before)
+            raise
+
+    return whole_fit

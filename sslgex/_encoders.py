@@ -81,7 +81,7 @@ def fit_encoder(encoder, X, matrix, X_unlabeled, *, memory, random_state, task: 
         return copy.copy(encoder) if ours else copy.deepcopy(encoder)
     encoder = seeded_clone(encoder, random_state)
     if isinstance(encoder, UntrainedTransformer):
-        return encoder.fit(X)
+        return encoder.fit(X, X_unlabeled=X_unlabeled)
     # The task is not part of the result: hashing it would break every cache hit.
     cached = check_memory(memory).cache(_fit_encoder, ignore=["task"])
     return cached(encoder, X, matrix, X_unlabeled, task)

@@ -45,7 +45,12 @@ def check_head(clf, sample_weight) -> None:
         )
 
 
-def finish(clf, encoder, X, matrix, y, sample_weight, task: Task) -> Finish:
+def takes_unlabeled(head) -> bool:
+    """Tell whether a head learns from unlabelled samples too."""
+    return not isinstance(head, str) and has_fit_parameter(head, "X_unlabeled")
+
+
+def finish(clf, encoder, X, matrix, y, sample_weight, pool, task: Task) -> Finish:
     """Fit the head of ``clf`` and, in unfrozen mode, train a copy of the encoder with it.
 
     Parameters
@@ -60,6 +65,8 @@ def finish(clf, encoder, X, matrix, y, sample_weight, task: Task) -> Finish:
         Their labels.
     sample_weight : ndarray of shape (n_samples,) or None
         Their weights.
+    pool : list of ndarray or None
+        Embeddings of unlabelled samples; None if the head does not take them.
     task : Task
         Of which this becomes a part.
     """
@@ -81,9 +88,11 @@ def finish(clf, encoder, X, matrix, y, sample_weight, task: Task) -> Finish:
         head = clf.head
         if head == "linear":
             head = LinearHead(clf.class_weight, random_state=seeds.integer("split"))
-        weights = {} if sample_weight is None else {"sample_weight": sample_weight[train]}
+        more = {} if sample_weight is None else {"sample_weight": sample_weight[train]}
+        if pool is not None:
+            more["X_unlabeled"] = np.concatenate(pool) if pool else Z[:0]
         # Held-out samples must tell of a head that has not seen them either.
-        head = seeded_clone(head, clf.random_state).fit(Z[train], y[train], **weights)
+        head = seeded_clone(head, clf.random_state).fit(Z[train], y[train], **more)
         if not by_gradient:
             task.begin("fit-head").end()
             return Finish(encoder, head, [], Z.shape[1])

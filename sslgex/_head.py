@@ -44,6 +44,8 @@ class LinearHead(ClassifierMixin, BaseEstimator):
     C_ : float
         The inverse penalty chosen, from 0.1 to 1,000 over the mean squared norm of the centred
         samples; 10 over it where no class has two samples, so that there is nothing to choose by.
+    log_likelihood_ : float
+        Weighted mean out-of-fold log likelihood at `C_`; -inf where there was nothing to choose by.
     penalty_ : float
         What the squared weights cost beside the weighted mean log loss: that loss plus
         ``penalty_ * (coef_ ** 2).sum()`` is what the fit minimises.
@@ -93,7 +95,7 @@ class LinearHead(ClassifierMixin, BaseEstimator):
             # Few samples of many classes are what this is for.
             warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
             warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-            C = self._tune(X, codes, weight)
+            C, self.log_likelihood_ = self._tune(X, codes, weight)
             model = LogisticRegression(C=C, tol=1e-6, max_iter=5000).fit(X, codes, weight)
         coef, intercept = model.coef_ / size, model.intercept_
         self.C_ = C / size**2
@@ -141,19 +143,10 @@ class LinearHead(ClassifierMixin, BaseEstimator):
         """Return the likeliest class."""
         return self.classes_[self.log_odds(X).argmax(axis=1)]
 
-    def _tune(self, X, codes, weight) -> float:
-        n_folds = min(self.n_folds, int(np.bincount(codes).max()))
-        if n_folds < 2:
-            return FALLBACK
-        splitter = StratifiedKFold(n_folds, shuffle=True, random_state=self.random_state)
-        # A class that a fold's training part has not seen says nothing of the penalty.
-        folds = [
-            (train, test[np.isin(codes[test], codes[train])])
-            for train, test in splitter.split(X, codes)
-        ]
-        folds = [(a, b) for a, b in folds if len(b) and len(np.unique(codes[a])) > 1]
+    def _tune(self, X, codes, weight) -> tuple[float, float]:
+        folds = inner_folds(codes, self.n_folds, self.random_state)
         if not folds:
-            return FALLBACK
+            return FALLBACK, -np.inf
         models = [LogisticRegression(tol=1e-3, max_iter=2000, warm_start=True) for _ in folds]
         likelihoods: list[float] = []
         for C in GRID:
@@ -166,7 +159,42 @@ class LinearHead(ClassifierMixin, BaseEstimator):
             likelihoods.append(total)
             if len(likelihoods) - 1 - int(np.argmax(likelihoods)) >= PATIENCE:
                 break
-        return float(GRID[np.argmax(likelihoods)])
+        best = int(np.argmax(likelihoods))
+        judged = np.concatenate([test for _, test in folds])
+        return float(GRID[best]), likelihoods[best] / weight[judged].sum()
+
+
+def inner_folds(codes: np.ndarray, n_folds: int, random_state) -> list:
+    """Return stratified (train, test) folds to choose parameters by.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_samples,), int
+        Classes.
+    n_folds : int
+        Fewer where no class has as many samples.
+    random_state : int, RandomState instance or None
+        Shuffles them.
+
+    Returns
+    -------
+    folds : list of (ndarray, ndarray)
+        Without test samples of classes that the fold's training part lacks, which say nothing of
+        a parameter; empty where no class has two samples.
+    """
+    n_folds = min(n_folds, int(np.bincount(codes).max()))
+    if n_folds < 2:
+        return []
+    splitter = StratifiedKFold(n_folds, shuffle=True, random_state=random_state)
+    with warnings.catch_warnings():
+        # Few samples of many classes are what this is for.
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        folds = [
+            (train, test[np.isin(codes[test], codes[train])])
+            for train, test in splitter.split(codes, codes)
+        ]
+    return [(a, b) for a, b in folds if len(b) and len(np.unique(codes[a])) > 1]
 
 
 def class_weights(class_weight, classes: np.ndarray, y: np.ndarray) -> np.ndarray:

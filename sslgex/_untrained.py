@@ -13,6 +13,8 @@ class UntrainedTransformer(BaseSSLTransformer):
     ----------
     hidden_layer_sizes : sequence of int, default=(256, 256, 256, 256)
         Width of each block of the encoder.
+    embedding : {"last", "all"}, default="last"
+        What `transform` returns, as for the pretrainers.
     device : str, default="auto"
         Where to compute.
     random_state : int, RandomState instance or None, default=None
@@ -20,12 +22,17 @@ class UntrainedTransformer(BaseSSLTransformer):
     """
 
     def __init__(
-        self, hidden_layer_sizes=(256, 256, 256, 256), *, device="auto", random_state=None
+        self,
+        hidden_layer_sizes=(256, 256, 256, 256),
+        *,
+        embedding="last",
+        device="auto",
+        random_state=None,
     ):
         super().__init__(
             hidden_layer_sizes,
             architecture="mlp",
-            embedding="last",
+            embedding=embedding,
             standardize=True,
             layer=None,
             dropout=0.0,

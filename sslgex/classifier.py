@@ -20,7 +20,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from ._callbacks import CallbackSupportMixin, Task
 from ._encoders import check_encoder, fit_encoder, is_fitted, transform
-from ._finish import check_head, finish
+from ._finish import check_head, finish, takes_unlabeled
 from ._fitting import all_or_nothing
 from ._inputs import check_X, check_X_unlabeled, is_anndata, with_obs_names
 from ._labels import check_classes, check_labels
@@ -28,6 +28,11 @@ from ._parameters import COUNT, POSITIVE, SHARE, PresetMixin, check_sizes
 from ._training.device import resolve_device
 from ._untrained import UntrainedTransformer
 from .base import BaseSSLTransformer
+
+
+def _rows_of(X, rows: np.ndarray):
+    """Return some samples of X as the user gave it."""
+    return X[rows] if is_anndata(X) else _safe_indexing(X, rows)
 
 
 def _head_has(method: str):
@@ -73,7 +78,8 @@ class SSLClassifier(
         "linear": logistic regression with the L2 penalty of the best out-of-fold log loss;
         unfrozen training starts from it and keeps its penalty. "sgd": a linear layer with random
         weights, trained by gradient descent (the study's). A scikit-learn classifier: only with
-        ``mode="frozen"``.
+        ``mode="frozen"``; if its ``fit`` takes ``X_unlabeled``, it gets the unlabelled samples'
+        embedding there.
     hidden_layer_sizes : sequence of int, default=(256, 256, 256, 256)
         Blocks of the encoder if `encoder` is None.
     dropout : float in [0, 1), default=0.0
@@ -268,9 +274,10 @@ class SSLClassifier(
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the labelled samples, on top of the class weights; pretraining has none.
         X_unlabeled : matrix or list of matrices with n_features columns, default=None
-            More profiles for an unfitted encoder. In a list no splitter ever cuts them; a bare
-            matrix with as many rows as `X` it would. Through a Pipeline's `transform_input` pass
-            one matrix or a tuple of them: scikit-learn takes a list for one matrix there.
+            More profiles for an unfitted encoder, and for a head that takes them. In a list no
+            splitter ever cuts them; a bare matrix with as many rows as `X` it would. Through a
+            Pipeline's `transform_input` pass one matrix or a tuple of them: scikit-learn takes a
+            list for one matrix there.
 
         Returns
         -------
@@ -301,30 +308,37 @@ class SSLClassifier(
             sample_weight = _check_sample_weight(sample_weight, matrix, ensure_non_negative=True)
 
         fitted = is_fitted(self.encoder)
-        if fitted and X_unlabeled is not None:
+        for_head = takes_unlabeled(self.head)
+        if fitted and not for_head and X_unlabeled is not None:
             warnings.warn("X_unlabeled is not used: the encoder is fitted already.", stacklevel=3)
-        if not isinstance(encoder, BaseSSLTransformer):
-            X_unlabeled = check_X_unlabeled(self, X_unlabeled)
+        more = X_unlabeled  # as the user gave them, which our own pretrainers check themselves
+        if for_head or not isinstance(encoder, BaseSSLTransformer):
+            more = check_X_unlabeled(self, X_unlabeled, layer=layer)
         pretrains = not fitted and self.encoder is not None
         task = Task.root(self, 1 + pretrains, X=X, y=y)
         encoder = fit_encoder(
             encoder,
             X,
             matrix,
-            X_unlabeled,
+            more,
             memory=self.memory,
             random_state=self.random_state,
             task=task,
         )
         if fitted and isinstance(encoder, BaseSSLTransformer):
             check_X(encoder, X, reset=False, layer=layer)
+        pool: list | None = None
+        if for_head:
+            named = X_unlabeled if isinstance(X_unlabeled, list | tuple) else [X_unlabeled]
+            pool = [transform(encoder, *pair) for pair in zip(named, more, strict=False)]
         if not labelled.all():
-            rows = np.flatnonzero(labelled)
-            matrix = matrix[rows]
-            X = X[rows] if is_anndata(X) else _safe_indexing(X, rows)
+            rows, others = np.flatnonzero(labelled), np.flatnonzero(~labelled)
+            if pool is not None:
+                pool.append(transform(encoder, _rows_of(X, others), matrix[others]))
+            X, matrix = _rows_of(X, rows), matrix[rows]
             sample_weight = None if sample_weight is None else sample_weight[rows]
         self.classes_ = np.unique(y)
-        finished = finish(self, encoder, X, matrix, y, sample_weight, task)
+        finished = finish(self, encoder, X, matrix, y, sample_weight, pool, task)
         self.encoder_, self.head_, self.history_, self._n_embedding = finished
         self.n_iter_ = len(self.history_)
         self.loss_curve_ = [epoch["loss"] for epoch in self.history_]

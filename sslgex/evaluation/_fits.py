@@ -1,0 +1,138 @@
+"""One pretraining, or one fit with its predictions."""
+
+import time
+import warnings
+from typing import NamedTuple
+
+import joblib
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils.validation import has_fit_parameter
+
+from .._callbacks import Task
+from .._encoders import fit_encoder, is_fitted, seeded_clone
+from .._finish import takes_unlabeled
+from ..classifier import SSLClassifier
+from ._metrics import Outcome
+from ._profiles import Profiles
+
+
+class Data(NamedTuple):
+    """What all fits take their samples from.
+
+    Attributes
+    ----------
+    profiles : Profiles
+        The samples with labels.
+    more : list of Profiles
+        The samples without.
+    y, classes : ndarray
+        Codes of the samples' classes, and the labels.
+    """
+
+    profiles: Profiles
+    more: list[Profiles]
+    y: np.ndarray
+    classes: np.ndarray
+
+    def content(self) -> str:
+        """Return a hash of the data."""
+        values = [part.values for part in (self.profiles, *self.more)]
+        names = self.profiles.names
+        labels = [self.y, self.classes.tolist(), None if names is None else names.tolist()]
+        return joblib.hash([values, labels])
+
+
+class Pretrained(NamedTuple):
+    """An encoder fitted on a split's training samples without their labels."""
+
+    encoder: object
+    seconds: float
+
+
+class Fit(NamedTuple):
+    """The predictions of one fit, and the seconds it took."""
+
+    outcome: Outcome
+    seconds: float
+
+
+def to_pretrain(entry):
+    """Return the encoder that an entry wants pretrained, or None."""
+    encoder = entry.encoder if isinstance(entry, SSLClassifier) else None
+    return None if encoder is None or is_fitted(encoder) else encoder
+
+
+def pretrain(encoder, data: Data, train: np.ndarray, seed: int) -> Pretrained:
+    """Fit an encoder on the training samples without labels and on the unlabelled ones."""
+    X = data.profiles[train]
+    more = [part[:] for part in data.more]
+    start = time.perf_counter()
+    fitted = fit_encoder(
+        encoder,
+        X,
+        data.profiles.values[train],
+        more,
+        memory=None,
+        random_state=seed,
+        task=Task(None),
+    )
+    return Pretrained(fitted, time.perf_counter() - start)
+
+
+def fit_and_predict(entry, encoder, data: Data, train, labelled, test, seed: int) -> Fit:
+    """Fit an entry on labelled samples and predict the test samples.
+
+    Parameters
+    ----------
+    entry : classifier
+        Unfitted.
+    encoder : transformer or None
+        What its encoder has become by pretraining.
+    data : Data
+        The samples.
+    train, labelled, test : ndarray
+        Rows of the split's training samples, of those with labels, and of the test samples.
+    seed : int
+        For parts of the entry without a seed.
+    """
+    model = clone(entry)
+    if isinstance(model, SSLClassifier):
+        encoder = model.encoder if encoder is None else encoder
+        model.encoder = None  # while seeds are set: a fitted encoder takes none
+    model = seeded_clone(model, seed)
+    if isinstance(model, SSLClassifier):
+        model.encoder = encoder
+    more = {}
+    if _takes_unlabeled(model):
+        others = np.setdiff1d(train, labelled)
+        more["X_unlabeled"] = [data.profiles[others]] if len(others) else []
+        more["X_unlabeled"] += [part[:] for part in data.more]
+    X, y = data.profiles[labelled], data.classes[data.y[labelled]]
+    with warnings.catch_warnings():
+        # Few samples of many classes are what this is for.
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        start = time.perf_counter()
+        model.fit(X, y, **more)
+        seconds = time.perf_counter() - start
+    return Fit(_predict(model, data.profiles[test], data.y[test], data.classes), seconds)
+
+
+def _takes_unlabeled(model) -> bool:
+    if isinstance(model, SSLClassifier):
+        return takes_unlabeled(model.head)
+    return has_fit_parameter(model, "X_unlabeled")
+
+
+def _predict(model, X, y: np.ndarray, classes: np.ndarray) -> Outcome:
+    predicted = np.searchsorted(classes, model.predict(X))
+    p_true = confidence = np.full(len(y), np.nan, dtype=np.float32)
+    if hasattr(model, "predict_proba"):
+        # Classes that were not among the labelled samples have probability 0.
+        p = np.zeros((len(y), len(classes)))
+        p[:, np.searchsorted(classes, model.classes_)] = model.predict_proba(X)
+        if not np.isfinite(p).all():
+            raise ValueError("predict_proba returned values that are not finite.")
+        rows = np.arange(len(y))
+        p_true, confidence = (p[rows, c].astype(np.float32) for c in (y, predicted))
+    return Outcome(predicted.astype(np.int16), p_true, confidence)

@@ -1,0 +1,216 @@
+"""What a sweep found, as plain data."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ._metrics import METRICS, Outcome, score
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class LabelEfficiencyResults:
+    """Predictions of every entry for every split, number of labels and draw.
+
+    Attributes
+    ----------
+    entries : list of str
+        Names of the entries, in the order given.
+    label_sizes : ndarray of shape (n_sizes,)
+        Labelled samples, ascending: counts, or proportions of the training samples.
+    n_labels : ndarray of shape (n_splits, n_sizes), int
+        What they come to in every split.
+    n_draws : int
+        Draws per split and size.
+    scoring : tuple of str
+        The metrics asked for.
+    protocol : str
+        How labelled subsets were drawn.
+    classes : ndarray of shape (n_classes,)
+        The labels.
+    y : ndarray of shape (n_samples,), int
+        Codes of the samples' labels.
+    groups : ndarray of shape (n_samples,), int or None
+        Codes of the samples' groups.
+    splits : list of (train, test)
+        Rows of X.
+    subsets : list of list of list of ndarray
+        Rows of X that have labels, per split, size and draw.
+    outcomes : dict of str to list of Outcome
+        Per entry and split the arrays ``predicted`` (codes), ``p_true`` and ``confidence``
+        (probability of the true and of the predicted class), each of shape
+        (n_sizes, n_draws, n_test).
+    pretrain_seconds : dict of str to ndarray of shape (n_splits,)
+        Seconds of pretraining; 0 for entries without. Entries that share an encoder share these.
+    fit_seconds : dict of str to ndarray of shape (n_splits, n_sizes, n_draws)
+        Seconds of fitting; NaN where that failed.
+    loss_curves : dict of str to list of list of float
+        Per entry and split the pretraining loss of every epoch; empty without.
+    content : str
+        A hash of the data, the splits and the seed: results can be compared if it is equal.
+    """
+
+    entries: list[str]
+    label_sizes: np.ndarray
+    n_labels: np.ndarray
+    n_draws: int
+    scoring: tuple[str, ...]
+    protocol: str
+    classes: np.ndarray
+    y: np.ndarray
+    groups: np.ndarray | None
+    splits: list[tuple[np.ndarray, np.ndarray]]
+    subsets: list[list[list[np.ndarray]]]
+    outcomes: dict[str, list[Outcome]]
+    pretrain_seconds: dict[str, np.ndarray]
+    fit_seconds: dict[str, np.ndarray]
+    loss_curves: dict[str, list[list[float]]]
+    content: str
+    _kept: dict = field(default_factory=dict)
+
+    def scores(self, metric: str) -> dict[str, np.ndarray]:
+        """Return the scores of every entry.
+
+        Parameters
+        ----------
+        metric : str
+            Any of the five metrics; those of probabilities are NaN for entries without.
+
+        Returns
+        -------
+        scores : dict of str to ndarray of shape (n_splits, n_sizes, n_draws)
+            Of the test samples; NaN where a fit failed.
+        """
+        return {
+            name: np.stack([value for value, _ in self._scored(name, metric)])
+            for name in self.entries
+        }
+
+    def best(self, names=None, *, metric=None) -> str:
+        """Return the entry with the highest score on average over splits, sizes and draws.
+
+        Parameters
+        ----------
+        names : sequence of str or None, default=None
+            Entries to choose from; None: all.
+        metric : str or None, default=None
+            None: the first of `scoring`.
+
+        Returns
+        -------
+        name : str
+            Chosen by the test samples: as an opponent it is stronger than it is.
+        """
+        scores = self.scores(self.scoring[0] if metric is None else metric)
+        means = {name: scores[name].mean() for name in (names or self.entries)}
+        return max(means, key=lambda name: np.nan_to_num(means[name], nan=-np.inf))
+
+    @classmethod
+    def join(cls, results) -> "LabelEfficiencyResults":
+        """Return results of several sweeps as one.
+
+        Parameters
+        ----------
+        results : list of LabelEfficiencyResults
+            Of the same data, splits and labelled subsets, with different entries.
+
+        Returns
+        -------
+        joined : LabelEfficiencyResults
+            All entries.
+
+        Raises
+        ------
+        ValueError
+            If the sweeps differ, or entries have equal names.
+        """
+        results = list(results)
+        if not results or not all(isinstance(part, cls) for part in results):
+            raise TypeError(f"LabelEfficiencyResults are needed, got {results!r}.")
+        first = results[0]
+        for other in results[1:]:
+            if other.content != first.content:
+                raise ValueError(
+                    "These results are of different sweeps: other data, splits or labelled "
+                    "subsets, so that their differences are not paired. Run both with the same X, "
+                    "y, groups, cv, label_sizes, n_draws, protocol and random_state."
+                )
+        names = [name for part in results for name in part.entries]
+        if len(set(names)) < len(names):
+            raise ValueError(f"Entries of different sweeps have equal names: {names}.")
+        merged = {
+            key: {name: value for part in results for name, value in getattr(part, key).items()}
+            for key in ("outcomes", "pretrain_seconds", "fit_seconds", "loss_curves")
+        }
+        scoring = tuple(m for m in first.scoring if all(m in part.scoring for part in results))
+        return replace(first, entries=names, scoring=scoring, **merged, _kept={})
+
+    def to_frame(self):
+        """Return one row per entry, split, number of labels and draw.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            Columns "entry", "split", "size", "n_labels", "draw", one per metric, and the seconds
+            of pretraining (the same in all rows of a split) and of fitting.
+
+        Raises
+        ------
+        ImportError
+            Without pandas.
+        """
+        pd = require_pandas("to_frame")
+        index = pd.MultiIndex.from_product(
+            [self.entries, *map(range, (len(self.splits), len(self.label_sizes), self.n_draws))],
+            names=["entry", "split", "size", "draw"],
+        )
+        frame = index.to_frame(index=False)
+        split, size = frame["split"].to_numpy(), frame["size"].to_numpy()
+        frame["size"] = self.label_sizes[size]
+        frame.insert(3, "n_labels", self.n_labels[split, size])
+        for metric in self.scoring:
+            frame[metric] = np.concatenate([s.ravel() for s in self.scores(metric).values()])
+        per_split = np.concatenate([self.pretrain_seconds[name] for name in self.entries])
+        per_entry = len(self.label_sizes) * self.n_draws
+        frame["pretrain_seconds"] = np.repeat(per_split, per_entry)
+        frame["fit_seconds"] = np.concatenate(
+            [self.fit_seconds[name].ravel() for name in self.entries]
+        )
+        return frame
+
+    def _scored(self, name: str, metric: str) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return, per split, the scores and the influence of every test sample on them."""
+        if metric not in METRICS:
+            raise ValueError(f"metric must be one of {list(METRICS)}, got {metric!r}.")
+        if name not in self.outcomes:
+            raise ValueError(f"There is no entry {name!r}; there are {self.entries}.")
+        if (name, metric) not in self._kept:
+            self._kept[name, metric] = [
+                score(metric, self.y[test], outcome)
+                for (_, test), outcome in zip(self.splits, self.outcomes[name], strict=True)
+            ]
+        return self._kept[name, metric]
+
+    def __repr__(self) -> str:
+        metric = self.scoring[0]
+        width = max(map(len, [*self.entries, metric]))
+        head = "".join(f"{size:>9g}" for size in self.label_sizes)
+        lines = [
+            f"Label efficiency: {len(self.splits)} splits, {self.n_draws} draws each, "
+            f"{len(np.unique(np.concatenate([test for _, test in self.splits]))):,} test samples",
+            f"{metric:<{width}}{head}",
+        ]
+        for name, scores in self.scores(metric).items():
+            means = "".join(f"{mean:9.3f}" for mean in scores.mean(axis=(0, 2)))
+            lines.append(f"{name:<{width}}{means}")
+        return "\n".join(lines)
+
+
+def require_pandas(what: str):
+    """Return pandas, or raise naming the extra."""
+    try:
+        import pandas
+    except ImportError:
+        raise ImportError(
+            f"{what} needs pandas, which is not installed: pip install 'sslgex[pandas]'."
+        ) from None
+    return pandas

@@ -1,0 +1,83 @@
+"""Runs tasks in parallel, shows how far they are, and keeps what is done."""
+
+import sys
+from collections.abc import Callable
+from typing import NamedTuple
+
+import joblib
+from sklearn.utils.parallel import Parallel, delayed
+from tqdm.auto import tqdm
+
+
+class Failure(NamedTuple):
+    """What a task gives that went wrong."""
+
+    error: str
+
+
+class Runner:
+    """Runs tasks.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        As in joblib, whose backend is the user's choice.
+    cache : str, path or None
+        Directory that keeps the results.
+    error_score : "raise" or nan
+        Whether an exception is raised or becomes a `Failure`, which is never kept.
+    """
+
+    def __init__(self, n_jobs, cache, error_score):
+        self.n_jobs = n_jobs
+        self.memory = joblib.Memory(cache, verbose=0)
+        self.error_score = error_score
+
+    def run(self, function: Callable, batches: list[list[tuple]], what: str) -> list[list]:
+        """Return ``function(*arguments)`` for all tasks.
+
+        Parameters
+        ----------
+        function : callable
+            What to run.
+        batches : list of list of (key, arguments)
+            A batch is run in one piece. The key says what the result depends on.
+        what : str
+            For the progress bar, shown in a terminal and in Jupyter.
+
+        Returns
+        -------
+        results : list of list
+            In the order of the tasks.
+        """
+        hidden = not (sys.stderr.isatty() or "ipykernel" in sys.modules)
+        ends = [0]
+        for batch in batches:
+            ends.append(ends[-1] + len(batch))
+        with tqdm(total=ends[-1], desc=what, disable=hidden) as bar:
+
+            class ParallelWithBar(Parallel):
+                def print_progress(self):
+                    bar.update(ends[self.n_completed_tasks] - bar.n)
+
+            fixed = function, self.memory, self.error_score
+            return ParallelWithBar(n_jobs=self.n_jobs)(
+                delayed(_run_batch)(*fixed, batch) for batch in batches
+            )
+
+
+def _run_batch(function: Callable, memory: joblib.Memory, error_score, batch: list) -> list:
+    kept = memory.cache(_call, ignore=["arguments"])
+    done: list = []
+    for key, arguments in batch:
+        try:
+            done.append(kept(function, key, arguments))
+        except Exception as error:
+            if error_score == "raise":
+                raise
+            done.append(Failure(f"{type(error).__name__}: {error}".split("\n")[0]))
+    return done
+
+
+def _call(function: Callable, key: tuple, arguments: tuple):
+    return function(*arguments)

@@ -1,0 +1,83 @@
+"""Splits into training and test samples that never divide a group."""
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check_cv
+
+
+def make_splits(cv, y: np.ndarray, groups, *, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return (training, test) samples of every split.
+
+    Parameters
+    ----------
+    cv : int, splitter or iterable
+        As in scikit-learn; a number of folds is stratified, shuffled and keeps groups together.
+    y : ndarray of shape (n_samples,)
+        Labels.
+    groups : ndarray of shape (n_samples,) or None
+        Patient, study.
+    seed : int
+        Of the shuffling.
+    """
+    if isinstance(cv, Integral) and not isinstance(cv, bool):
+        if cv < 2:
+            raise ValueError(f"cv={cv} folds: at least 2 are needed.")
+        kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+        cv = kind(int(cv), shuffle=True, random_state=seed)
+    rows = np.zeros((len(y), 1))
+    splits = [
+        (np.sort(_positions(train, len(y))), np.sort(_positions(test, len(y))))
+        for train, test in check_cv(cv, y, classifier=True).split(rows, y, groups)
+    ]
+    for i, (train, test) in enumerate(splits):
+        _check_split(i, train, test, y, groups)
+    return splits
+
+
+def check_groups(groups, y: np.ndarray, classes: np.ndarray) -> np.ndarray | None:
+    """Return codes of the groups; raise if one holds a whole class."""
+    if groups is None:
+        return None
+    groups = np.asarray(groups)
+    if groups.shape != y.shape:
+        raise ValueError(
+            f"groups has shape {groups.shape}; one group for each of the {len(y):,} samples of X "
+            "is needed."
+        )
+    names, codes = np.unique(groups.astype(str), return_inverse=True)
+    for c, label in enumerate(classes):
+        members = codes[y == c]
+        if (members == members[0]).all():
+            raise ValueError(
+                f"All {len(members):,} samples of class {label!r} are in group "
+                f"{str(names[members[0]])!r}. Groups are never split, so that class cannot be both "
+                "learned and tested. Leave it out, or give finer groups."
+            )
+    return codes
+
+
+def _positions(rows, n: int) -> np.ndarray:
+    rows = np.asarray(rows)
+    return np.flatnonzero(rows) if rows.dtype == bool else rows % n
+
+
+def _check_split(i: int, train, test, y, groups) -> None:
+    if not len(train) or not len(test):
+        raise ValueError(f"Split {i} of cv has {len(train)} training and {len(test)} test samples.")
+    both = np.intersect1d(train, test)
+    if len(both):
+        raise ValueError(
+            f"Split {i} of cv has {len(both):,} samples in both parts (first: row {both[0]}): "
+            "they would be trained and tested on."
+        )
+    if len(np.unique(y[train])) < 2:
+        raise ValueError(f"The training part of split {i} of cv has one class only.")
+    if groups is not None:
+        torn = np.intersect1d(groups[train], groups[test])
+        if len(torn):
+            raise ValueError(
+                f"Split {i} of cv divides {len(torn):,} groups between training and test samples. "
+                "Give a splitter that keeps groups together, such as StratifiedGroupKFold, or "
+                "cv=5, which does."
+            )

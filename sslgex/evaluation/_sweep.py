@@ -1,0 +1,185 @@
+"""A sweep: pretraining once per split, then one fit per entry and labelled subset."""
+
+import warnings
+from dataclasses import dataclass
+from importlib.metadata import version
+from pickle import PicklingError
+
+import joblib
+import numpy as np
+from sklearn.exceptions import FitFailedWarning
+
+from ._fits import Data, fit_and_predict, pretrain, to_pretrain
+from ._metrics import Outcome
+from ._runner import Failure, Runner
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """All fits to be made.
+
+    Attributes
+    ----------
+    data : Data
+        The samples.
+    seed : int
+        Of everything random.
+    splits : list of (train, test)
+        Rows of the samples.
+    sizes : ndarray of shape (n_sizes,)
+        Numbers or proportions of labelled samples.
+    subsets : list of list of list of ndarray
+        Rows of the labelled samples, per split, size and draw.
+    """
+
+    data: Data
+    seed: int
+    splits: list[tuple[np.ndarray, np.ndarray]]
+    sizes: np.ndarray
+    subsets: list[list[list[np.ndarray]]]
+
+    def run(self, entries: dict, runner: Runner) -> dict:
+        """Make them; return the fields of `LabelEfficiencyResults` that come of it."""
+        from .. import __version__  # the package has it once it is imported to its end
+
+        data = self.data.content()
+        packages = [version(name) for name in ("scikit-learn", "torch", "numpy")]
+        content = joblib.hash([data, __version__, packages])
+        encoders = self._pretrain(entries, runner, content)
+        fits = self._fit(entries, encoders, runner, content)
+        _warn_of_failures(fits, self.sizes)
+        return {
+            "outcomes": {name: self._outcomes(fits[name]) for name in entries},
+            "pretrain_seconds": {
+                name: np.array(
+                    [getattr(e, "seconds", np.nan) if e else 0.0 for e in encoders[name]]
+                )
+                for name in entries
+            },
+            "fit_seconds": {
+                name: np.array(
+                    [
+                        [[getattr(fit, "seconds", np.nan) for fit in draws] for draws in split]
+                        for split in fits[name]
+                    ]
+                )
+                for name in entries
+            },
+            "loss_curves": {
+                name: [
+                    list(getattr(getattr(e, "encoder", None), "loss_curve_", []))
+                    for e in encoders[name]
+                ]
+                for name in entries
+            },
+            "content": joblib.hash([data, self.splits, self.subsets]),
+        }
+
+    def _pretrain(self, entries: dict, runner: Runner, content: str) -> dict[str, list]:
+        """Return, per entry and split, a `Pretrained`, a `Failure`, or None."""
+        keys: dict[str, str] = {}
+        batches: dict[tuple, list] = {}
+        for name, entry in entries.items():
+            encoder = to_pretrain(entry)
+            if encoder is None:
+                continue
+            # Entries with equal encoders, such as one frozen and one unfrozen, share them.
+            keys[name] = key = _hash(encoder, name, runner)
+            for s, (train, _) in enumerate(self.splits):
+                seed = self._seed(s)
+                task = (content, key, joblib.hash(train), seed), (encoder, self.data, train, seed)
+                batches[key, s] = [task]
+        done = runner.run(pretrain, list(batches.values()), "pretraining")
+        found = {where: batch[0] for where, batch in zip(batches, done, strict=True)}
+        n_splits = len(self.splits)
+        return {
+            name: [found[keys[name], s] if name in keys else None for s in range(n_splits)]
+            for name in entries
+        }
+
+    def _fit(self, entries: dict, encoders: dict, runner: Runner, content: str) -> dict:
+        """Return, per entry, split, size and draw, a `Fit` or a `Failure`."""
+        batches: dict[tuple, list] = {}
+        for name, entry in entries.items():
+            key = _hash(entry, name, runner)
+            for s, (train, test) in enumerate(self.splits):
+                encoder = encoders[name][s]
+                if isinstance(encoder, Failure):
+                    continue
+                encoder = encoder and encoder.encoder
+                rows = joblib.hash([train, test])
+                for k, size in enumerate(self.sizes):
+                    batches[name, s, k] = batch = []
+                    for draw, labelled in enumerate(self.subsets[s][k]):
+                        seed = self._seed(s, size, draw)
+                        where = joblib.hash(labelled)
+                        batch.append(
+                            (
+                                (content, key, rows, where, self._seed(s), seed),
+                                (entry, encoder, self.data, train, labelled, test, seed),
+                            )
+                        )
+        done = dict(
+            zip(batches, runner.run(fit_and_predict, list(batches.values()), "fits"), strict=True)
+        )
+        return {
+            name: [
+                [
+                    done.get((name, s, k), [encoders[name][s]] * len(subsets))
+                    for k, subsets in enumerate(self.subsets[s])
+                ]
+                for s in range(len(self.splits))
+            ]
+            for name in entries
+        }
+
+    def _outcomes(self, fits: list[list[list]]) -> list[Outcome]:
+        """Return per split the outcomes of its fits as arrays (n_sizes, n_draws, n_test)."""
+        stacked = []
+        for (_, test), split in zip(self.splits, fits, strict=True):
+            nothing = np.full(len(test), np.nan, dtype=np.float32)
+            failed = Outcome(np.full(len(test), -1, dtype=np.int16), nothing, nothing)
+            outcomes = [[getattr(fit, "outcome", failed) for fit in draws] for draws in split]
+            stacked.append(
+                Outcome(
+                    *(np.array([[o[i] for o in draws] for draws in outcomes]) for i in range(3))
+                )
+            )
+        return stacked
+
+    def _seed(self, *where) -> int:
+        """Return the seed of a pretraining (split) or of a fit (split, size, draw)."""
+        entropy = [self.seed, *(round(float(part) * 10**6) for part in where)]
+        return int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)
+
+
+def _hash(estimator, name: str, runner: Runner) -> str:
+    try:
+        return joblib.hash(estimator)
+    except (PicklingError, AttributeError, TypeError) as error:
+        if runner.memory.location is not None:
+            raise ValueError(
+                f"{name!r} cannot be told from others, which cache= must: {error}. A function "
+                "defined in a module can, a lambda cannot."
+            ) from None
+        return f"{id(estimator)}"
+
+
+def _warn_of_failures(fits: dict, sizes: np.ndarray) -> None:
+    for name, splits in fits.items():
+        cells = [
+            (s, sizes[k], draw, fit)
+            for s, split in enumerate(splits)
+            for k, draws in enumerate(split)
+            for draw, fit in enumerate(draws)
+        ]
+        failed = [cell for cell in cells if isinstance(cell[-1], Failure)]
+        if failed:
+            s, size, draw, failure = failed[0]
+            warnings.warn(
+                f"{name!r} failed in {len(failed)} of {len(cells)} fits, which count as NaN; the "
+                f"first is split {s}, size {size:g}, draw {draw}: {failure.error}\n"
+                "error_score='raise' shows the traceback.",
+                FitFailedWarning,
+                stacklevel=4,
+            )

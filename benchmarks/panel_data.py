@@ -44,6 +44,8 @@ def load(name: str, folder: Path) -> DataSet:
     X = adata.to_df()
     if name == "rnaseqdb_counts":
         X = np.log2(X.div(X.sum(axis=1), axis=0) * 1e6 + 1)
+        # A third of its 20,242 genes, for the sake of time; chosen by name, not by what they tell.
+        X = X[X.columns.intersection(anndata.read_h5ad(folder / "gdsc_cell_lines.h5ad").var_names)]
     groups = None if patient is None else patient(adata.obs)
     y = adata.obs["label"].astype(str).to_numpy(dtype=object)
     return DataSet(title, X.astype(np.float32), y, groups, chosen_on)

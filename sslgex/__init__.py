@@ -1,6 +1,6 @@
 """Self-supervised pretraining for gene expression, as scikit-learn estimators."""
 
-from . import datasets
+from . import datasets, evaluation, plotting
 from .byol import ByolTransformer
 from .classifier import SSLClassifier
 from .persistence import load, save
@@ -14,6 +14,8 @@ __all__ = [
     "ScarfTransformer",
     "VimeTransformer",
     "datasets",
+    "evaluation",
     "load",
+    "plotting",
     "save",
 ]

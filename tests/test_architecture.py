@@ -16,7 +16,8 @@ LAYERS = [
     ["base"],
     ["_head", "_untrained", "_encoders", "_finish", "scarf", "vime", "byol"],
     ["classifier"],
-    ["persistence", "testing"],
+    ["evaluation", "persistence", "testing"],
+    ["plotting"],
     ["__init__"],
 ]
 RANK = {name: i for i, layer in enumerate(LAYERS) for name in layer}

@@ -1,5 +1,6 @@
 """Docstrings: every example runs, every parameter is documented with the default the code has."""
 
+import dataclasses
 import doctest
 import inspect
 import re
@@ -7,12 +8,16 @@ import re
 import pytest
 
 import sslgex
-from sslgex import testing
+from sslgex import evaluation, plotting, testing
 from sslgex.datasets import load_tcga_brca, make_expression
 
 PUBLIC = [obj for name in sslgex.__all__ if callable(obj := getattr(sslgex, name))]
-PUBLIC += [load_tcga_brca, make_expression, testing.check_pretrainer]
 CLASSES = [obj for obj in PUBLIC if isinstance(obj, type)]
+PUBLIC += [load_tcga_brca, make_expression, testing.check_pretrainer]
+PUBLIC += [getattr(plotting, name) for name in plotting.__all__]
+# What these return has no constructor for users: its attributes are documented, not parameters.
+RETURNED = (evaluation.LabelEfficiencyResults, evaluation.Comparison)
+PUBLIC += [obj for name in evaluation.__all__ if (obj := getattr(evaluation, name)) not in RETURNED]
 
 
 @pytest.mark.parametrize("obj", PUBLIC, ids=lambda o: o.__name__)
@@ -48,7 +53,8 @@ def test_parameters_are_documented_in_order_with_their_defaults(obj):
             assert stated is None, name
         else:
             assert stated, f"{name} has a default that is not documented"
-            assert eval(stated.group(1)) == parameter.default, name
+            value = eval(stated.group(1), {"nan": float("nan")})
+            assert value == parameter.default or repr(value) == repr(parameter.default), name
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda c: c.__name__)
@@ -61,3 +67,11 @@ def test_fitted_attributes_are_documented(cls):
     have = {name for name in vars(fitted) if name.endswith("_") and not name.startswith("_")}
     assert have <= known
     assert known - have <= {"feature_names_in_"}
+
+
+@pytest.mark.parametrize("cls", RETURNED, ids=lambda c: c.__name__)
+def test_fields_of_results_are_documented(cls):
+    section = inspect.getdoc(cls).split("Attributes\n")[1]
+    lines = re.findall(r"^(\w+(?:, \w+)*) : ", section, re.M)
+    known = [name for line in lines for name in line.split(", ")]
+    assert known == [f.name for f in dataclasses.fields(cls) if not f.name.startswith("_")]

@@ -64,7 +64,7 @@ def default_baselines(*, class_weight="sqrt", random_state=None):
                                    length, 5, 10 or 20 neighbours, alpha 0.9; else 64, 10
     "nearest centroid" *           on standardised genes; shrinkage none, 0.5, 1, 2, else none
     "nearest neighbours" *         1, 3, 5 or 10 in 64 components, by their angle; else 1
-    "random forest"                200 trees; leaves of at least 1 or 3 samples, else 1
+    "random forest"                100 trees; leaves of at least 1 or 3 samples, else 1
     "network from scratch"         the study's baseline, without pretraining, trained as there
     "random encoder" *             an encoder with random weights, frozen, and the linear head
     =============================  ==============================================================
@@ -117,7 +117,7 @@ def default_baselines(*, class_weight="sqrt", random_state=None):
             Tuned(KNeighborsClassifier(metric="cosine"), {"n_neighbors": [1, 3, 5, 10]}, **shared),
         ),
         "random forest": Tuned(
-            RandomForestClassifier(n_estimators=200), {"min_samples_leaf": [1, 3]}, **shared
+            RandomForestClassifier(), {"min_samples_leaf": [1, 3]}, **shared
         ),
         "network from scratch": SSLClassifier.from_preset("dradjat2025", random_state=random_state),
         "random encoder": on(UntrainedTransformer(embedding="all")),

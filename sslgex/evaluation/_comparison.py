@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.isotonic import isotonic_regression
+from scipy.optimize import isotonic_regression
 
 from ._metrics import METRICS
 from ._results import LabelEfficiencyResults, require_pandas
 from ._variance import Curves, estimate, half_width
 
-N_SAMPLES = 4000
+N_SAMPLES = 2000
 
 
 @dataclass(frozen=True, repr=False)
@@ -49,6 +49,8 @@ class Comparison:
         Its interval; -inf where `a` may not reach it.
     verdict : {"helps", "hurts", "cannot tell"}
         Whether `gain_interval` is above 0, below or neither.
+    notes : list of str
+        What the intervals cannot tell.
     """
 
     a: str
@@ -68,6 +70,7 @@ class Comparison:
     labels_saved: float
     labels_saved_interval: tuple[float, float]
     verdict: str
+    notes: list[str]
 
     def to_frame(self):
         """Return one row per number of labels.
@@ -107,7 +110,7 @@ class Comparison:
         )
         low, high = (_percent(bound) for bound in self.labels_saved_interval)
         lines.append(f"labels saved: {_percent(self.labels_saved)} [{low}, {high}]")
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.notes])
 
 
 def compare(results, a, b, *, metric=None, level=0.95, lo=None, hi=None, area="mean"):
@@ -152,7 +155,7 @@ def compare(results, a, b, *, metric=None, level=0.95, lo=None, hi=None, area="m
 
     The simultaneous intervals use the quantile of the largest of the sizes' t statistics. Labels
     saved are read from increasing (isotonic) fits to both curves, between sizes by straight lines;
-    their interval is of the same on 4,000 curves drawn from the estimated error.
+    their interval is of the same on 2,000 curves drawn from the estimated error.
 
     References
     ----------
@@ -189,11 +192,11 @@ def compare(results, a, b, *, metric=None, level=0.95, lo=None, hi=None, area="m
     wide = np.maximum(wide * np.sqrt(np.diag(covariance)), half)
     simultaneous = np.stack([difference - wide, difference + wide], axis=1)
 
-    weights, lo, hi = _area_weights(results, lo, hi, area)
-    gain = float(difference @ weights)
+    weights, lo, hi = _area_weights(results, ~np.isnan(difference), lo, hi, area)
+    gain = float(np.nan_to_num(difference) @ weights)
     variance, dof = curves.contrast(np.outer(sign, weights))
     if area == "relative":
-        under = float(curves.mean[1] @ weights)
+        under = float(np.nan_to_num(curves.mean[1]) @ weights)
         gain /= under
         # a / b - 1 moves with a / under and, against it, with b * (1 + gain) / under.
         variance, dof = curves.contrast(np.outer([1.0, -1.0 - gain], weights) / under)
@@ -217,6 +220,7 @@ def compare(results, a, b, *, metric=None, level=0.95, lo=None, hi=None, area="m
         labels_saved=saved,
         labels_saved_interval=saved_interval,
         verdict=_verdict(gain - margin, gain + margin),
+        notes=_notes(results),
     )
 
 
@@ -239,12 +243,20 @@ def _check(results: LabelEfficiencyResults, a, b, metric, level, area) -> None:
             )
 
 
+def _notes(results: LabelEfficiencyResults) -> list[str]:
+    notes = []
+    if results.protocol != "resample":
+        notes.append("The labels were drawn once: the intervals tell nothing of other labels.")
+    if len(results.splits) == 1:
+        notes.append("One split: the intervals are of its encoders, not of a new pretraining.")
+    return notes
+
+
 def _simultaneous(covariance: np.ndarray, dof: float, level: float) -> float:
     """Return the quantile of the largest absolute t statistic."""
     error = np.sqrt(np.diag(covariance))
-    if not error.any():
-        return 0.0
-    correlation = covariance / np.where(error > 0, np.outer(error, error), 1.0)
+    scale = np.where(error > 0, error, 1.0)  # 0 where the two never differ
+    correlation = covariance / np.outer(scale, scale)
     values, vectors = np.linalg.eigh(correlation)
     rng = np.random.default_rng(0)
     z = rng.standard_normal((20_000, len(error))) @ (vectors * np.sqrt(np.maximum(values, 0))).T
@@ -253,14 +265,17 @@ def _simultaneous(covariance: np.ndarray, dof: float, level: float) -> float:
     return float(np.quantile(np.abs(z).max(axis=1), level))
 
 
-def _area_weights(results: LabelEfficiencyResults, lo, hi, area: str):
+def _area_weights(results: LabelEfficiencyResults, known: np.ndarray, lo, hi, area: str):
     """Return the weights of the sizes in the area between two curves, and the range."""
     sizes = results.label_sizes
     lo = sizes[0] if lo is None else lo
     hi = sizes[-1] if hi is None else hi
-    inside = (sizes >= lo) & (sizes <= hi)
+    inside = (sizes >= lo) & (sizes <= hi) & known
     if not inside.any():
-        raise ValueError(f"No size is between lo={lo} and hi={hi}; there are {sizes.tolist()}.")
+        raise ValueError(
+            f"No size is between lo={lo} and hi={hi}; both were fitted with "
+            f"{sizes[known].tolist()}."
+        )
     x = results.n_labels.mean(axis=0)
     if area == "integral":
         x = x / np.mean([len(train) for train, _ in results.splits])
@@ -290,7 +305,7 @@ def _labels_saved(curves: Curves, n_labels: np.ndarray, level: float):
 
 
 def _saved(n_labels: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
-    a, b = isotonic_regression(a), isotonic_regression(b)
+    a, b = isotonic_regression(a).x, isotonic_regression(b).x
     needed = [_reach(n_labels, curve, b[-1]) for curve in (a, b)]
     return 1 - needed[0] / needed[1]
 

@@ -119,14 +119,14 @@ def label_efficiency_curve(
     Examples
     --------
     >>> from sklearn.decomposition import PCA
-    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.preprocessing import StandardScaler
     >>> from sslgex import SSLClassifier
     >>> from sslgex.datasets import make_expression
     >>> from sslgex.evaluation import label_efficiency_curve
     >>> X, y = make_expression(n_samples=150, n_genes=50, return_X_y=True, random_state=0)
     >>> entries = {
     ...     "PCA": SSLClassifier(PCA(5), mode="frozen"),
-    ...     "genes": LogisticRegression(),
+    ...     "genes": SSLClassifier(StandardScaler(), mode="frozen"),
     ... }
     >>> results = label_efficiency_curve(
     ...     entries, X, y, label_sizes=[20, 40], n_draws=3, cv=3, random_state=0

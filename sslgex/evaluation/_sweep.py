@@ -166,6 +166,8 @@ def _hash(estimator, name: str, runner: Runner) -> str:
 
 
 def _warn_of_failures(fits: dict, sizes: np.ndarray) -> None:
+    """Warn of every entry with failed fits; raise if there is no other fit."""
+    n_failed = n_fits = 0
     for name, splits in fits.items():
         cells = [
             (s, sizes[k], draw, fit)
@@ -174,6 +176,7 @@ def _warn_of_failures(fits: dict, sizes: np.ndarray) -> None:
             for draw, fit in enumerate(draws)
         ]
         failed = [cell for cell in cells if isinstance(cell[-1], Failure)]
+        n_failed, n_fits = n_failed + len(failed), n_fits + len(cells)
         if failed:
             s, size, draw, failure = failed[0]
             warnings.warn(
@@ -183,3 +186,5 @@ def _warn_of_failures(fits: dict, sizes: np.ndarray) -> None:
                 FitFailedWarning,
                 stacklevel=4,
             )
+    if n_failed == n_fits:
+        raise ValueError(f"All {n_fits} fits failed; the last one by {failed[-1][-1].error}")

@@ -242,6 +242,8 @@ def _pool(results, splits, share, pure) -> np.ndarray:
     last = seen[-1] if len(seen) else 0
     per_label[last + 1 :] = per_label[last]
     factor = np.zeros((splits[0].mean.shape[0], *splits[0].mean.shape))
+    if results.protocol != "resample":
+        return factor  # the draws differ in seeds, not in labels
     for k, variance in enumerate(per_label * overlap):
         effects = np.concatenate([split.draw_effects[:, :, k] for split in splits])
         covariance = effects.T @ effects

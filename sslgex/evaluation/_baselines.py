@@ -116,9 +116,7 @@ def default_baselines(*, class_weight="sqrt", random_state=None):
             PrincipalComponents(64, random_state=random_state),
             Tuned(KNeighborsClassifier(metric="cosine"), {"n_neighbors": [1, 3, 5, 10]}, **shared),
         ),
-        "random forest": Tuned(
-            RandomForestClassifier(), {"min_samples_leaf": [1, 3]}, **shared
-        ),
+        "random forest": Tuned(RandomForestClassifier(), {"min_samples_leaf": [1, 3]}, **shared),
         "network from scratch": SSLClassifier.from_preset("dradjat2025", random_state=random_state),
         "random encoder": on(UntrainedTransformer(embedding="all")),
     }

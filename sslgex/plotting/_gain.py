@@ -146,20 +146,10 @@ class GainDisplay:
         a,
         b,
         *,
-        label_sizes,
-        X_unlabeled=None,
-        n_draws="auto",
-        groups=None,
-        scoring=None,
-        cv=5,
-        protocol="resample",
-        n_jobs=None,
-        random_state=None,
-        error_score=np.nan,
-        cache=None,
         metric=None,
         level=0.95,
         ax=None,
+        **sweep,
     ):
         """Run `label_efficiency_curve`, compare two entries, draw the difference.
 
@@ -173,34 +163,14 @@ class GainDisplay:
             Labels.
         a, b : str
             Names of the entries; the question is whether `a` is better.
-        label_sizes : array-like of int or of float
-            Labelled samples: counts, or proportions of the training samples.
-        X_unlabeled : matrix or list of matrices with n_features columns, default=None
-            Samples without labels, for pretraining.
-        n_draws : int or "auto", default="auto"
-            Labelled subsets per split and size, 2 or more.
-        groups : array-like of shape (n_samples,), default=None
-            Patient or study of every sample.
-        scoring : str, list of str or None, default=None
-            Metrics of `results`; None: those that every entry has.
-        cv : int, splitter or iterable of (train, test), default=5
-            Splits.
-        protocol : {"resample", "dradjat2025"}, default="resample"
-            How labelled subsets are drawn.
-        n_jobs : int or None, default=None
-            Parallel jobs.
-        random_state : int, RandomState instance or None, default=None
-            Seed of everything.
-        error_score : "raise" or nan, default=nan
-            What a fit that fails comes to.
-        cache : str, path or None, default=None
-            Directory that keeps every finished fit.
         metric : str or None, default=None
             What to compare; None: the first of `scoring`.
         level : float in (0, 1), default=0.95
             Confidence level of the intervals.
         ax : matplotlib Axes or None, default=None
             Where to draw; None: in a new figure.
+        **sweep
+            ``label_sizes`` and all other arguments of `label_efficiency_curve`.
 
         Returns
         -------
@@ -213,10 +183,6 @@ class GainDisplay:
             If an argument is unusable; the message names cause, numbers and cure.
         ImportError
             Without matplotlib.
-
-        See Also
-        --------
-        sslgex.evaluation.label_efficiency_curve : Tells all of its arguments.
 
         Examples
         --------
@@ -232,23 +198,10 @@ class GainDisplay:
         >>> display.ax_.get_ylabel()
         'difference in accuracy'
         """
-        check_before_sweep(cls, estimators, n_draws=n_draws, metric=metric, level=level, a=a, b=b)
-        results = label_efficiency_curve(
-            estimators,
-            X,
-            y,
-            label_sizes=label_sizes,
-            X_unlabeled=X_unlabeled,
-            n_draws=n_draws,
-            groups=groups,
-            scoring=scoring,
-            cv=cv,
-            protocol=protocol,
-            n_jobs=n_jobs,
-            random_state=random_state,
-            error_score=error_score,
-            cache=cache,
+        check_before_sweep(
+            cls, estimators, n_draws=sweep.get("n_draws"), metric=metric, level=level, a=a, b=b
         )
+        results = label_efficiency_curve(estimators, X, y, **sweep)
         return cls.from_results(results, a, b, metric=metric, level=level, ax=ax)
 
     def plot(self, ax=None):

@@ -153,22 +153,12 @@ class LabelEfficiencyDisplay:
         X,
         y,
         *,
-        label_sizes,
-        X_unlabeled=None,
-        n_draws="auto",
-        groups=None,
-        scoring=None,
-        cv=5,
-        protocol="resample",
-        n_jobs=None,
-        random_state=None,
-        error_score=np.nan,
-        cache=None,
         metric=None,
         entries=None,
         level=0.95,
         highlight=None,
         ax=None,
+        **sweep,
     ):
         """Run `label_efficiency_curve` and draw what it finds, which is kept in `results`.
 
@@ -180,28 +170,6 @@ class LabelEfficiencyDisplay:
             Expression profiles, samples in rows.
         y : array-like of shape (n_samples,)
             Labels.
-        label_sizes : array-like of int or of float
-            Labelled samples: counts, or proportions of the training samples.
-        X_unlabeled : matrix or list of matrices with n_features columns, default=None
-            Samples without labels, for pretraining.
-        n_draws : int or "auto", default="auto"
-            Labelled subsets per split and size, 2 or more.
-        groups : array-like of shape (n_samples,), default=None
-            Patient or study of every sample.
-        scoring : str, list of str or None, default=None
-            Metrics of `results`; None: those that every entry has.
-        cv : int, splitter or iterable of (train, test), default=5
-            Splits.
-        protocol : {"resample", "dradjat2025"}, default="resample"
-            How labelled subsets are drawn.
-        n_jobs : int or None, default=None
-            Parallel jobs.
-        random_state : int, RandomState instance or None, default=None
-            Seed of everything.
-        error_score : "raise" or nan, default=nan
-            What a fit that fails comes to.
-        cache : str, path or None, default=None
-            Directory that keeps every finished fit.
         metric : str or None, default=None
             What to draw; None: the first of `scoring`.
         entries : list of str, str or None, default=None
@@ -212,6 +180,8 @@ class LabelEfficiencyDisplay:
             As in `plot`.
         ax : matplotlib Axes or None, default=None
             Where to draw; None: in a new figure.
+        **sweep
+            ``label_sizes`` and all other arguments of `label_efficiency_curve`.
 
         Returns
         -------
@@ -224,10 +194,6 @@ class LabelEfficiencyDisplay:
             If an argument is unusable; the message names cause, numbers and cure.
         ImportError
             Without matplotlib.
-
-        See Also
-        --------
-        sslgex.evaluation.label_efficiency_curve : Tells all of its arguments.
 
         Examples
         --------
@@ -244,28 +210,13 @@ class LabelEfficiencyDisplay:
         check_before_sweep(
             cls,
             estimators,
-            n_draws=n_draws,
+            n_draws=sweep.get("n_draws"),
             metric=metric,
             level=level,
             entries=entries,
             highlight=highlight,
         )
-        results = label_efficiency_curve(
-            estimators,
-            X,
-            y,
-            label_sizes=label_sizes,
-            X_unlabeled=X_unlabeled,
-            n_draws=n_draws,
-            groups=groups,
-            scoring=scoring,
-            cv=cv,
-            protocol=protocol,
-            n_jobs=n_jobs,
-            random_state=random_state,
-            error_score=error_score,
-            cache=cache,
-        )
+        results = label_efficiency_curve(estimators, X, y, **sweep)
         display = cls(results, metric=metric, entries=entries, level=level)
         return display.plot(ax, highlight=highlight)
 

@@ -36,7 +36,7 @@ DESIGNS = {
     "1 split, 200 tested, 20 draws": (600, 1, 1, 20),
     "5 folds of 100 patients x 4, 20 draws": (400, 4, 5, 4),
 }
-STRENGTH = {"no gain": 0.0, "gain": 0.42}
+STRENGTH = {"no gain": 0.0, "gain": 0.385}
 
 
 class Population:
@@ -162,11 +162,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     root = Path(__file__).resolve().parents[1]
     parser.add_argument("--n", type=int, default=250, help="data sets per scenario and design")
+    parser.add_argument("--scenarios", nargs="+", default=list(STRENGTH), choices=STRENGTH)
     parser.add_argument("--n-jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=root / "docs" / "tables")
     args = parser.parse_args()
+    table = args.out / "verdict_calibration.csv"
     rows = []
-    for scenario in STRENGTH:
+    if table.exists():  # of scenarios that are not run again
+        with open(table, newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if row["scenario"] not in args.scenarios]
+    for scenario in args.scenarios:
         for design in DESIGNS:
             found = Parallel(n_jobs=args.n_jobs)(
                 delayed(one)(scenario, design, i, 0.95) for i in range(args.n)
@@ -175,7 +180,7 @@ def main() -> None:
             for row in rows[-len(METRICS) :]:
                 print("  ".join(map(str, row.values())), flush=True)
     args.out.mkdir(parents=True, exist_ok=True)
-    with open(args.out / "verdict_calibration.csv", "w", newline="", encoding="utf-8") as file:
+    with open(table, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)

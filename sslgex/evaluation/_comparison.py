@@ -151,7 +151,7 @@ def compare(results, a, b, *, metric=None, level=0.95, lo=None, hi=None, area="m
     estimated by the unbiased moments of such designs [1]_, with a term for the finite pool that
     labelled subsets are drawn from and one for what else the splits differ by. Samples of one
     group count as one. Metrics that are no means over samples enter by their first-order
-    influences. ``docs/statistics`` tells why, and how often it was right on simulated data.
+    influences. The user guide tells why, and how often it was right on simulated data.
 
     The simultaneous intervals use the quantile of the largest of the sizes' t statistics. Labels
     saved are read from increasing (isotonic) fits to both curves, between sizes by straight lines;

@@ -10,9 +10,11 @@ from tqdm.auto import tqdm
 
 
 class Failure(NamedTuple):
-    """What a task gives that went wrong."""
+    """What a task gives that went wrong: the error, and nothing else."""
 
     error: str
+    seconds: float = float("nan")
+    encoder: None = None
 
 
 class Runner:

@@ -9,9 +9,11 @@ import joblib
 import numpy as np
 from sklearn.exceptions import FitFailedWarning
 
-from ._fits import Data, fit_and_predict, pretrain, to_pretrain
+from ._fits import Data, Pretrained, fit_and_predict, pretrain, to_pretrain
 from ._metrics import Outcome
 from ._runner import Failure, Runner
+
+NOT_PRETRAINED = Pretrained(None, 0.0)
 
 
 @dataclass(frozen=True)
@@ -51,32 +53,21 @@ class Sweep:
         return {
             "outcomes": {name: self._outcomes(fits[name]) for name in entries},
             "pretrain_seconds": {
-                name: np.array(
-                    [getattr(e, "seconds", np.nan) if e else 0.0 for e in encoders[name]]
-                )
-                for name in entries
+                name: np.array([encoder.seconds for encoder in encoders[name]]) for name in entries
             },
             "fit_seconds": {
-                name: np.array(
-                    [
-                        [[getattr(fit, "seconds", np.nan) for fit in draws] for draws in split]
-                        for split in fits[name]
-                    ]
-                )
+                name: np.array([[[f.seconds for f in draws] for draws in s] for s in fits[name]])
                 for name in entries
             },
             "loss_curves": {
-                name: [
-                    list(getattr(getattr(e, "encoder", None), "loss_curve_", []))
-                    for e in encoders[name]
-                ]
+                name: [list(getattr(e.encoder, "loss_curve_", [])) for e in encoders[name]]
                 for name in entries
             },
             "content": joblib.hash([data, self.splits, self.subsets]),
         }
 
     def _pretrain(self, entries: dict, runner: Runner, content: str) -> dict[str, list]:
-        """Return, per entry and split, a `Pretrained`, a `Failure`, or None."""
+        """Return, per entry and split, a `Pretrained` or a `Failure`."""
         keys: dict[str, str] = {}
         batches: dict[tuple, list] = {}
         for name, entry in entries.items():
@@ -93,7 +84,9 @@ class Sweep:
         found = {where: batch[0] for where, batch in zip(batches, done, strict=True)}
         n_splits = len(self.splits)
         return {
-            name: [found[keys[name], s] if name in keys else None for s in range(n_splits)]
+            name: [
+                found[keys[name], s] if name in keys else NOT_PRETRAINED for s in range(n_splits)
+            ]
             for name in entries
         }
 
@@ -103,10 +96,9 @@ class Sweep:
         for name, entry in entries.items():
             key = _hash(entry, name, runner)
             for s, (train, test) in enumerate(self.splits):
-                encoder = encoders[name][s]
-                if isinstance(encoder, Failure):
+                if isinstance(encoders[name][s], Failure):
                     continue
-                encoder = encoder and encoder.encoder
+                encoder = encoders[name][s].encoder
                 rows = joblib.hash([train, test])
                 for k, size in enumerate(self.sizes):
                     batches[name, s, k] = batch = []

@@ -11,6 +11,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 from .._encoders import is_fitted
 from .._labels import check_classes, check_labels
 from ..classifier import SSLClassifier
+from ._cache import Cache
 from ._draws import draw_subsets, resolve_sizes
 from ._fits import Data
 from ._metrics import METRICS, NEED_PROBABILITIES
@@ -93,7 +94,9 @@ def label_efficiency_curve(
     cache : str, path or None, default=None
         Directory that keeps every finished fit, so that an interrupted sweep goes on where it
         stopped, and a longer one computes what is new. Kept by content: other data, parameters,
-        seeds or versions are other fits. Needs an integer `random_state`.
+        seeds or versions are other fits; of classes only the names are known, so after a change
+        to the code of one of your own take another directory. The files are pickles: only load
+        what you wrote. Needs an integer `random_state`.
 
     Returns
     -------
@@ -150,6 +153,7 @@ def label_efficiency_curve(
                 f"random_state, not {random_state!r}."
             )
         seed = check_random_state(random_state).randint(2**31 - 1)
+    keep = Cache(cache)
     profiles, more = check_profiles(X, X_unlabeled)
     classes, codes = _check_y(y, profiles)
     groups = check_groups(groups, codes, classes)
@@ -159,7 +163,7 @@ def label_efficiency_curve(
         codes, classes, splits, sizes, n_labels, n_draws, seed=int(seed), protocol=protocol
     )
     sweep = Sweep(Data(profiles, more, codes, classes), int(seed), splits, sizes, subsets)
-    found = sweep.run(entries, Runner(n_jobs, cache, error_score))
+    found = sweep.run(entries, Runner(n_jobs, keep, error_score))
     return LabelEfficiencyResults(
         entries=list(entries),
         label_sizes=sizes,

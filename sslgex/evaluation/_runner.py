@@ -8,6 +8,8 @@ import joblib
 from sklearn.utils.parallel import Parallel, delayed
 from tqdm.auto import tqdm
 
+from ._cache import Cache
+
 
 class Failure(NamedTuple):
     """What a task gives that went wrong: the error, and nothing else."""
@@ -24,15 +26,15 @@ class Runner:
     ----------
     n_jobs : int or None
         As in joblib, whose backend is the user's choice.
-    cache : str, path or None
-        Directory that keeps the results.
+    cache : Cache
+        Keeps the results.
     error_score : "raise" or nan
         Whether an exception is raised or becomes a `Failure`, which is never kept.
     """
 
-    def __init__(self, n_jobs, cache, error_score):
+    def __init__(self, n_jobs, cache: Cache, error_score):
         self.n_jobs = n_jobs
-        self.memory = joblib.Memory(cache, verbose=0)
+        self.cache = cache
         self.error_score = error_score
 
     def run(self, function: Callable, batches: list[list[tuple]], what: str) -> list[list]:
@@ -62,24 +64,25 @@ class Runner:
                 def print_progress(self):
                     bar.update(ends[self.n_completed_tasks] - bar.n)
 
-            fixed = function, self.memory, self.error_score
+            fixed = function, self.cache, self.error_score
             return ParallelWithBar(n_jobs=self.n_jobs)(
                 delayed(_run_batch)(*fixed, batch) for batch in batches
             )
 
 
-def _run_batch(function: Callable, memory: joblib.Memory, error_score, batch: list) -> list:
-    kept = memory.cache(_call, ignore=["arguments"])
+def _run_batch(function: Callable, cache: Cache, error_score, batch: list) -> list:
     done: list = []
-    for key, arguments in batch:
-        try:
-            done.append(kept(function, key, arguments))
-        except Exception as error:
-            if error_score == "raise":
-                raise
-            done.append(Failure(f"{type(error).__name__}: {error}".split("\n")[0]))
+    for what, arguments in batch:
+        key = joblib.hash([function.__name__, *what])
+        result = cache.load(key)
+        if result is None:
+            try:
+                result = function(*arguments)
+            except Exception as error:
+                if error_score == "raise":
+                    raise
+                result = Failure(f"{type(error).__name__}: {error}".split("\n")[0])
+            else:
+                cache.save(key, result)
+        done.append(result)
     return done
-
-
-def _call(function: Callable, key: tuple, arguments: tuple):
-    return function(*arguments)

@@ -149,7 +149,7 @@ def _hash(estimator, name: str, runner: Runner) -> str:
     try:
         return joblib.hash(estimator)
     except (PicklingError, AttributeError, TypeError) as error:
-        if runner.memory.location is not None:
+        if runner.cache.folder is not None:
             raise ValueError(
                 f"{name!r} cannot be told from others, which cache= must: {error}. A function "
                 "defined in a module can, a lambda cannot."

@@ -1,0 +1,70 @@
+"""Finished work in files, so that an interrupted sweep goes on where it stopped."""
+
+import os
+import tempfile
+import warnings
+from pathlib import Path
+
+import joblib
+
+
+class Cache:
+    """Results in files named by what they depend on.
+
+    Not joblib's `Memory`: that empties the cache of a function whose source has changed, and a
+    sweep of hours must survive an edit of the package while it runs.
+
+    Parameters
+    ----------
+    folder : str, path or None
+        Made if it is not there; None keeps nothing.
+    """
+
+    def __init__(self, folder):
+        self.folder = None if folder is None else Path(folder).expanduser().absolute()
+        if self.folder is None:
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder):
+                pass
+        except OSError as error:
+            raise ValueError(
+                f"cache={str(folder)!r} cannot be written to: {error}. Name a directory of yours."
+            ) from None
+
+    def load(self, key: str):
+        """Return what was saved under a key, None if nothing was or the file is damaged."""
+        if self.folder is None or not self._path(key).exists():
+            return None
+        try:
+            return joblib.load(self._path(key))
+        except Exception as error:
+            warnings.warn(
+                f"{self._path(key)} is damaged, and computed anew: {type(error).__name__}: {error}",
+                UserWarning,
+                stacklevel=2,
+            )
+            return None
+
+    def save(self, key: str, result) -> None:
+        """Save a result; a full disk is a warning, as the result itself is not lost."""
+        if self.folder is None:
+            return
+        path = self._path(key)
+        part = path.with_suffix(f".{os.getpid()}.part")
+        try:
+            path.parent.mkdir(exist_ok=True)
+            joblib.dump(result, part)
+            os.replace(part, path)  # whole or not at all
+        except OSError as error:
+            warnings.warn(
+                f"A result could not be kept in {self.folder}: {error}. The sweep goes on, but "
+                "would have to compute it again.",
+                UserWarning,
+                stacklevel=2,
+            )
+            part.unlink(missing_ok=True)
+
+    def _path(self, key: str) -> Path:
+        return self.folder / key[:2] / f"{key}.joblib"

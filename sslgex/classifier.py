@@ -311,7 +311,7 @@ class SSLClassifier(
         for_head = takes_unlabeled(self.head)
         if fitted and not for_head and X_unlabeled is not None:
             warnings.warn("X_unlabeled is not used: the encoder is fitted already.", stacklevel=3)
-        more = X_unlabeled  # as the user gave them, which our own pretrainers check themselves
+        more = None
         if for_head or not isinstance(encoder, BaseSSLTransformer):
             more = check_X_unlabeled(self, X_unlabeled, layer=layer)
         pretrains = not fitted and self.encoder is not None
@@ -320,7 +320,8 @@ class SSLClassifier(
             encoder,
             X,
             matrix,
-            more,
+            # Our own pretrainers take them as the user gave them, names and all.
+            X_unlabeled if isinstance(encoder, BaseSSLTransformer) else more,
             memory=self.memory,
             random_state=self.random_state,
             task=task,
@@ -330,7 +331,7 @@ class SSLClassifier(
         pool: list | None = None
         if for_head:
             named = X_unlabeled if isinstance(X_unlabeled, list | tuple) else [X_unlabeled]
-            pool = [transform(encoder, *pair) for pair in zip(named, more, strict=False)]
+            pool = [transform(encoder, *pair) for pair in zip(named, more or [], strict=False)]
         if not labelled.all():
             rows, others = np.flatnonzero(labelled), np.flatnonzero(~labelled)
             if pool is not None:

@@ -4,6 +4,7 @@ Results are made by hand here, so that the truth is known.
 """
 
 import re
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,7 @@ def results_of(
     """Make results of outcomes per entry and split; test samples are the first of all."""
     ends = np.cumsum([0, *n_test])
     rest = ends[-1] + np.arange(n_train)
-    splits = [(rest, np.arange(a, b)) for a, b in zip(ends, ends[1:], strict=False)]
+    splits = [(rest, np.arange(a, b)) for a, b in pairwise(ends)]
     first = next(iter(outcomes.values()))[0]
     n_draws = first.predicted.shape[1]
     y = np.concatenate([y, np.zeros(n_train, dtype=int)])
@@ -49,7 +50,7 @@ def results_of(
             "splits": splits,
             "subsets": [],
             "outcomes": outcomes,
-            "pretrain_seconds": {},
+            "pretrain_seconds": {name: np.zeros(len(splits)) for name in outcomes},
             "fit_seconds": {},
             "loss_curves": {},
             "content": "by hand",
@@ -93,6 +94,12 @@ def check_unbiased(estimates, truth, slack=0.0):
     error = np.std(estimates) / np.sqrt(len(estimates))
     assert error < 0.1 * truth, "too few repetitions to tell anything"
     assert abs(np.mean(estimates) - truth) < 3.5 * error + slack * truth
+
+
+@pytest.fixture
+def hasty(monkeypatch):
+    """Compare without much ado about the labels saved, which cost most of the time."""
+    monkeypatch.setattr("sslgex.evaluation._comparison.N_SAMPLES", 10)
 
 
 def raises(*pieces, error=ValueError):
@@ -189,7 +196,7 @@ def test_the_variance_of_cross_validation():
     rng = np.random.default_rng(4)
     model = (0.8, 0.8, 1.0)
     truth = 0.64 / 100 + 0.64 / 25 + 1 / 500
-    results = [made(rng, model, n_test=20, n_draws=5, n_splits=5) for _ in range(250)]
+    results = [made(rng, model, n_test=20, n_draws=5, n_splits=5, n_train=2000) for _ in range(250)]
     found = [estimate(r, ["a"], LOSS).contrast(np.ones((1, 1)))[0] for r in results]
     # What splits differ by beyond that cannot be negative, so that its estimate is too large.
     assert 0.97 * truth < np.mean(found) < 1.4 * truth
@@ -199,7 +206,10 @@ def test_the_variance_of_pretrainings():
     rng = np.random.default_rng(5)
     model, split = (0.5, 0.5, 0.5), 1.0
     truth = 0.25 / 100 + 0.25 / 25 + 0.25 / 500 + 1 / 5
-    results = [made(rng, model, n_test=20, n_draws=5, n_splits=5, split=split) for _ in range(250)]
+    results = [
+        made(rng, model, n_test=20, n_draws=5, n_splits=5, split=split, n_train=2000)
+        for _ in range(250)
+    ]
     found = [estimate(r, ["a"], LOSS).contrast(np.ones((1, 1))) for r in results]
     check_unbiased([variance for variance, _ in found], truth, slack=0.03)
     # It is known from five splits only.
@@ -347,8 +357,9 @@ def test_the_other_way_round_everything_is_the_other_way_round():
     assert (ab.verdict, ba.verdict) == ("helps", "hurts")
 
 
+@pytest.mark.usefixtures("hasty")
 def test_simultaneous_intervals_are_wider_and_all_verdicts_are_by_them():
-    for seed in range(20):
+    for seed in range(10):
         c = compare(several_sizes(seed, gains=(0.0, 0.2, 0.4)), "a", "b", metric=LOSS)
         low, high = c.simultaneous_interval.T
         assert (low < c.interval[:, 0]).all()
@@ -359,6 +370,7 @@ def test_simultaneous_intervals_are_wider_and_all_verdicts_are_by_them():
         assert c.verdict == ("helps" if lo > 0 else "hurts" if hi < 0 else "cannot tell")
 
 
+@pytest.mark.usefixtures("hasty")
 def test_simultaneous_intervals_hold_together_as_often_as_they_say():
     inside, by_itself = [], []
     for seed in range(150):
@@ -367,7 +379,7 @@ def test_simultaneous_intervals_hold_together_as_often_as_they_say():
         )
         for kept, interval in ((inside, c.simultaneous_interval), (by_itself, c.interval)):
             kept.append(((interval[:, 0] <= 0) & (interval[:, 1] >= 0)).all())
-    assert np.mean(inside) > 0.84
+    assert np.mean(inside) > 0.8
     assert np.mean(by_itself) < np.mean(inside)
 
 
@@ -405,7 +417,7 @@ def test_equal_entries_differ_by_nothing():
 
 
 def by_hand(n_test=100, sizes=(10, 20, 40), n_train=100, n_draws=2, **curves):
-    """Two entries with these accuracies, the one right on the first samples, the other on the last."""
+    """Two entries with these accuracies: right on the first samples, and on the last."""
     y = np.arange(n_test) % 2
     orders = [np.arange(n_test), np.arange(n_test)[::-1]]
     outcomes = {
@@ -477,6 +489,16 @@ def test_the_range_of_the_gain(lo, hi, gain, found):
     np.testing.assert_allclose(c.difference, [0.1, 0.2, 0.4])
 
 
+@pytest.mark.parametrize("area", ["mean", "relative"])
+def test_sizes_that_come_to_as_many_labels_are_weighed_alike(area):
+    # Of 100 samples 20.1 % and 20.2 % are 20.
+    results = by_hand(sizes=(20, 20), a=[0.6, 0.8], b=[0.5, 0.5])
+    fields = {"label_sizes": np.array([0.201, 0.202]), "_kept": {}}
+    results = LabelEfficiencyResults(**{**vars(results), **fields})
+    c = compare(results, "a", "b", area=area)
+    np.testing.assert_allclose(c.gain, 0.2 if area == "mean" else 0.4)
+
+
 def test_the_gain_of_equal_weights_has_the_interval_of_its_difference():
     results = several_sizes(gains=(0.5,))
     c = compare(results, "a", "b", metric=LOSS)
@@ -509,6 +531,7 @@ def test_a_better_entry_helps_in_every_unit(area, metric):
     assert compare(results, "b", "a", metric=metric, area=area).verdict == "hurts"
 
 
+@pytest.mark.usefixtures("hasty")
 def test_the_relative_gains_interval_is_that_of_a_ratio():
     # Simulated: the variance of (a - b) / b, from the spread of many repetitions.
     rng = np.random.default_rng(11)
@@ -632,7 +655,7 @@ def test_a_size_that_failed_leaves_the_others(k, area):
     assert np.isnan(c.interval[k]).all()
     assert c.verdicts[k] == "cannot tell"
     np.testing.assert_allclose(c.difference[others], whole.difference[others])
-    np.testing.assert_allclose(c.interval[others], whole.interval[others], rtol=0.3)
+    np.testing.assert_allclose(c.interval[others], whole.interval[others], atol=0.1)
     assert np.isfinite(c.simultaneous_interval[others]).all()
     # The gain is that of the sizes that are left.
     assert np.isfinite([c.gain, *c.gain_interval]).all()
@@ -796,12 +819,35 @@ def test_a_comparison_is_a_frame_and_a_text():
     assert f"mean gain from 10 to 40: {c.gain:+.3f}" in text
 
 
-def test_one_split_is_said_to_tell_of_no_other_pretraining():
-    assert compare(several_sizes(), "a", "b", metric=LOSS).notes == []
-    c = compare(several_sizes(n_splits=1), "a", "b", metric=LOSS)
+def pretrained(results, *names):
+    """The same results, of entries that were pretrained."""
+    seconds = {n: np.full(len(results.splits), float(n in names)) for n in results.entries}
+    return LabelEfficiencyResults(**{**vars(results), "pretrain_seconds": seconds, "_kept": {}})
+
+
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_one_pretraining_gives_no_verdict(name):
+    # The next pretraining may turn out otherwise, and one split knows nothing of that.
+    one = several_sizes(n_splits=1, gains=(2.0, 2.0, 2.0))
+    known = compare(one, "a", "b", metric=LOSS)
+    assert known.verdict == "helps"
+    assert known.verdicts == ["helps"] * 3
+    assert known.notes == []
+    c = compare(pretrained(one, name), "a", "b", metric=LOSS)
+    assert c.verdict == "cannot tell"
+    assert c.verdicts == ["cannot tell"] * 3
     assert len(c.notes) == 1
-    assert "One split" in c.notes[0]
+    assert "one split has one pretraining" in c.notes[0]
     assert c.notes[0] in repr(c)
+    np.testing.assert_array_equal(c.interval, known.interval)
+    two = pretrained(several_sizes(gains=(2.0, 2.0, 2.0)), name)
+    assert compare(two, "a", "b", metric=LOSS).verdict == "helps"
+
+
+def test_the_calibration_error_gives_no_verdict():
+    c = compare(several_sizes(), "a", "b", metric="neg_calibration_error")
+    assert c.verdict == "cannot tell"
+    assert any("calibration error comes out too large" in note for note in c.notes)
 
 
 # ------------------------------------------------------------------------------- mean_scores

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss
 
-from sslgex.evaluation._metrics import METRICS, NEED_PROBABILITIES, N_BINS, Outcome, score
+from sslgex.evaluation._metrics import METRICS, N_BINS, NEED_PROBABILITIES, Outcome, score
 
 N, CLASSES = 60, 5
 EVERY_METRIC = pytest.mark.parametrize("metric", METRICS)

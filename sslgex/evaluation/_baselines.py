@@ -66,6 +66,7 @@ def default_baselines(*, class_weight="sqrt", random_state=None):
     "nearest neighbours" *         1, 3, 5 or 10 in 64 components, by their angle; else 1
     "random forest"                100 trees; leaves of at least 1 or 3 samples, else 1
     "network from scratch"         the study's baseline, without pretraining, trained as there
+    "network from scratch (ours)"  the same network, trained as `SSLClassifier` does by default
     "random encoder" *             an encoder with random weights, frozen, and the linear head
     =============================  ==============================================================
 
@@ -118,5 +119,6 @@ def default_baselines(*, class_weight="sqrt", random_state=None):
         ),
         "random forest": Tuned(RandomForestClassifier(), {"min_samples_leaf": [1, 3]}, **shared),
         "network from scratch": SSLClassifier.from_preset("dradjat2025", random_state=random_state),
+        "network from scratch (ours)": SSLClassifier(**shared),
         "random encoder": on(UntrainedTransformer(embedding="all")),
     }

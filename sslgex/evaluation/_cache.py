@@ -35,13 +35,14 @@ class Cache:
 
     def load(self, key: str):
         """Return what was saved under a key, None if nothing was or the file is damaged."""
-        if self.folder is None or not self._path(key).exists():
+        path = self._path(key)
+        if path is None or not path.exists():
             return None
         try:
-            return joblib.load(self._path(key))
+            return joblib.load(path)
         except Exception as error:
             warnings.warn(
-                f"{self._path(key)} is damaged, and computed anew: {type(error).__name__}: {error}",
+                f"{path} is damaged, and computed anew: {type(error).__name__}: {error}",
                 UserWarning,
                 stacklevel=2,
             )
@@ -49,9 +50,9 @@ class Cache:
 
     def save(self, key: str, result) -> None:
         """Save a result; a full disk is a warning, as the result itself is not lost."""
-        if self.folder is None:
-            return
         path = self._path(key)
+        if path is None:
+            return
         part = path.with_suffix(f".{os.getpid()}.part")
         try:
             path.parent.mkdir(exist_ok=True)
@@ -66,5 +67,5 @@ class Cache:
             )
             part.unlink(missing_ok=True)
 
-    def _path(self, key: str) -> Path:
-        return self.folder / key[:2] / f"{key}.joblib"
+    def _path(self, key: str) -> Path | None:
+        return self.folder and self.folder / key[:2] / f"{key}.joblib"

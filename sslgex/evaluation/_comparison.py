@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 from scipy.optimize import isotonic_regression
 
 from ._metrics import METRICS
@@ -148,12 +149,14 @@ def compare(results, a, b, *, metric=None, level=0.95, lo=None, hi=None, area="m
     -----
     The target is the expected difference for new labelled subsets, new test samples and a new
     pretraining, all of the same population. Draws and test samples are crossed; the variance is
-    estimated by the unbiased moments of such designs [1]_, with a term for the finite pool that
-    labelled subsets are drawn from and one for what else the splits differ by. Samples of one
-    group count as one. Metrics that are no means over samples enter by their first-order
-    influences. The user guide tells why, and how often it was right on simulated data.
+    estimated by the moments of such designs [1]_, with a term for the finite pool that labelled
+    subsets are drawn from and one for what else the splits differ by. With one split the next
+    pretraining cannot be foreseen: entries that were pretrained get no verdict then, and nor does
+    the calibration error, which is too large by chance to a different degree for each entry.
+    Samples of one group count as one. Metrics that are no means over samples enter by their
+    first-order influences. The user guide tells why, and how often it was right on simulated data.
 
-    The simultaneous intervals use the quantile of the largest of the sizes' t statistics. Labels
+    The simultaneous intervals are at the common level at which all hold together. Labels
     saved are read from increasing (isotonic) fits to both curves, between sizes by straight lines;
     their interval is of the same on 2,000 curves drawn from the estimated error.
 
@@ -188,19 +191,23 @@ def compare(results, a, b, *, metric=None, level=0.95, lo=None, hi=None, area="m
     m = len(difference)
     errors = [curves.contrast(np.outer(sign, np.eye(m)[k])) for k in range(m)]
     half = np.array([half_width(*error, level) for error in errors])
-    wide = _simultaneous(covariance, min(dof for _, dof in errors), level)
-    wide = np.maximum(wide * np.sqrt(np.diag(covariance)), half)
+    each = _level_of_each(covariance, level)
+    wide = np.array([half_width(*error, each) for error in errors])
     simultaneous = np.stack([difference - wide, difference + wide], axis=1)
 
     weights, lo, hi = _area_weights(results, ~np.isnan(difference), lo, hi, area)
     gain = float(np.nan_to_num(difference) @ weights)
     variance, dof = curves.contrast(np.outer(sign, weights))
     if area == "relative":
-        under = float(np.nan_to_num(curves.mean[1]) @ weights)
+        under = abs(float(np.nan_to_num(curves.mean[1]) @ weights))  # of a negated loss too
         gain /= under
-        # a / b - 1 moves with a / under and, against it, with b * (1 + gain) / under.
-        variance, dof = curves.contrast(np.outer([1.0, -1.0 - gain], weights) / under)
+        # d = (a - b) / |b| moves with a / |b| and, against it, with b (1 + d) / |b|, or, of
+        # negative scores, b (1 - d) / |b|.
+        negative = np.nanmean(curves.mean[1]) < 0
+        own = -1.0 + gain if negative else -1.0 - gain
+        variance, dof = curves.contrast(np.outer([1.0, own], weights) / under)
     margin = half_width(variance, dof, level)
+    reasons = _why_no_verdict(results, a, b, metric)
     saved, saved_interval = _labels_saved(curves, results.n_labels.mean(axis=0), level)
     return Comparison(
         a=a,
@@ -211,7 +218,7 @@ def compare(results, a, b, *, metric=None, level=0.95, lo=None, hi=None, area="m
         difference=difference,
         interval=np.stack([difference - half, difference + half], axis=1),
         simultaneous_interval=simultaneous,
-        verdicts=[_verdict(*bounds) for bounds in simultaneous],
+        verdicts=[_verdict(*bounds, open=bool(reasons)) for bounds in simultaneous],
         gain=gain,
         gain_interval=(gain - margin, gain + margin),
         area=area,
@@ -219,8 +226,8 @@ def compare(results, a, b, *, metric=None, level=0.95, lo=None, hi=None, area="m
         hi=hi,
         labels_saved=saved,
         labels_saved_interval=saved_interval,
-        verdict=_verdict(gain - margin, gain + margin),
-        notes=_notes(results),
+        verdict=_verdict(gain - margin, gain + margin, open=bool(reasons)),
+        notes=[*reasons, *_notes(results)],
     )
 
 
@@ -243,26 +250,41 @@ def _check(results: LabelEfficiencyResults, a, b, metric, level, area) -> None:
             )
 
 
+def _why_no_verdict(results: LabelEfficiencyResults, a: str, b: str, metric: str) -> list[str]:
+    """Return why the intervals decide nothing, if they do not."""
+    reasons = []
+    if len(results.splits) == 1 and (results.pretrain_seconds[a] + results.pretrain_seconds[b]):
+        reasons.append(
+            "No verdict: one split has one pretraining, and the next may turn out otherwise. The "
+            "intervals are of these encoders. Take cv=5."
+        )
+    if metric == "neg_calibration_error":
+        reasons.append(
+            "No verdict: by chance alone the calibration error comes out too large, more so for "
+            "entries of varied confidence."
+        )
+    return reasons
+
+
 def _notes(results: LabelEfficiencyResults) -> list[str]:
-    notes = []
+    """Return what the intervals cannot tell."""
     if results.protocol != "resample":
-        notes.append("The labels were drawn once: the intervals tell nothing of other labels.")
-    if len(results.splits) == 1:
-        notes.append("One split: the intervals are of its encoders, not of a new pretraining.")
-    return notes
+        return ["The labels were drawn once: the intervals tell nothing of other labels."]
+    if (results.n_labels == [[len(train)] for train, _ in results.splits]).all():
+        return ["All training samples have labels: the intervals tell nothing of others."]
+    return []
 
 
-def _simultaneous(covariance: np.ndarray, dof: float, level: float) -> float:
-    """Return the quantile of the largest absolute t statistic."""
+def _level_of_each(covariance: np.ndarray, level: float) -> float:
+    """Return the level for each of several intervals that makes them hold together."""
     error = np.sqrt(np.diag(covariance))
     scale = np.where(error > 0, error, 1.0)  # 0 where the two never differ
-    correlation = covariance / np.outer(scale, scale)
-    values, vectors = np.linalg.eigh(correlation)
+    values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
     rng = np.random.default_rng(0)
-    z = rng.standard_normal((20_000, len(error))) @ (vectors * np.sqrt(np.maximum(values, 0))).T
-    if np.isfinite(dof):
-        z /= np.sqrt(rng.chisquare(dof, (len(z), 1)) / dof)
-    return float(np.quantile(np.abs(z).max(axis=1), level))
+    root = vectors * np.sqrt(np.maximum(values, 0))
+    z = rng.standard_normal((20_000, len(error))) @ root.T
+    largest = float(np.quantile(np.abs(z).max(axis=1), level))
+    return max(float(2 * stats.norm.cdf(largest) - 1), level)
 
 
 def _area_weights(results: LabelEfficiencyResults, known: np.ndarray, lo, hi, area: str):
@@ -322,9 +344,11 @@ def _reach(n_labels: np.ndarray, curve: np.ndarray, target: float) -> float:
     return n_labels[k - 1] + min(step, 1.0) * (n_labels[k] - n_labels[k - 1])
 
 
-def _verdict(low: float, high: float) -> str:
+def _verdict(low: float, high: float, *, open: bool) -> str:
+    if open:
+        return "cannot tell"
     return "helps" if low > 0 else "hurts" if high < 0 else "cannot tell"
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if np.isfinite(share) else "none"
+    return f"{100 * share:.0f} %" if np.isfinite(share) else "not reached"

@@ -28,19 +28,22 @@ class Data(NamedTuple):
         The samples without.
     y, classes : ndarray
         Codes of the samples' classes, and the labels.
+    groups : ndarray or None
+        Codes of the samples' groups.
     """
 
     profiles: Profiles
     more: list[Profiles]
     y: np.ndarray
     classes: np.ndarray
+    groups: np.ndarray | None
 
     def content(self) -> str:
         """Return a hash of the data."""
         values = [part.values for part in (self.profiles, *self.more)]
         names = self.profiles.names
-        labels = [self.y, self.classes.tolist(), None if names is None else names.tolist()]
-        return joblib.hash([values, labels])
+        names = None if names is None else names.tolist()
+        return joblib.hash([values, names, self.y, self.classes.tolist(), self.groups])
 
 
 class Pretrained(NamedTuple):
@@ -125,14 +128,18 @@ def _takes_unlabeled(model) -> bool:
 
 
 def _predict(model, X, y: np.ndarray, classes: np.ndarray) -> Outcome:
-    predicted = np.searchsorted(classes, model.predict(X))
+    labels = np.asarray(model.predict(X))
+    predicted = np.searchsorted(classes, labels).clip(max=len(classes) - 1)
+    if not (classes[predicted] == labels).all():
+        unknown = labels[classes[predicted] != labels][0]
+        raise ValueError(f"predict returned {unknown!r}, which is none of the labels.")
     p_true = confidence = np.full(len(y), np.nan, dtype=np.float32)
     if hasattr(model, "predict_proba"):
         # Classes that were not among the labelled samples have probability 0.
         p = np.zeros((len(y), len(classes)))
         p[:, np.searchsorted(classes, model.classes_)] = model.predict_proba(X)
-        if not np.isfinite(p).all():
-            raise ValueError("predict_proba returned values that are not finite.")
+        if not (p >= 0).all() or not np.allclose(p.sum(axis=1), 1, atol=1e-3):
+            raise ValueError("predict_proba returned rows that are no probabilities.")
         rows = np.arange(len(y))
         p_true, confidence = (p[rows, c].astype(np.float32) for c in (y, predicted))
     return Outcome(predicted.astype(np.int16), p_true, confidence)

@@ -73,7 +73,8 @@ def label_efficiency_curve(
         Labelled subsets per split and size. "auto": 20, or 5 with ``protocol="dradjat2025"``.
     groups : array-like of shape (n_samples,), default=None
         Patient or study of every sample; never divided between training and test samples, and
-        resampled as a whole by `compare`.
+        taken for one sample by `compare`. Nothing is known of the groups of `X_unlabeled`: leave
+        out of it other samples of the same patients.
     scoring : str, list of str or None, default=None
         Metrics: "accuracy", "balanced_accuracy", "f1_macro", "neg_log_loss" and
         "neg_calibration_error" (expected calibration error of the predicted class, 15 bins [2]_),
@@ -162,7 +163,7 @@ def label_efficiency_curve(
     subsets = draw_subsets(
         codes, classes, splits, sizes, n_labels, n_draws, seed=int(seed), protocol=protocol
     )
-    sweep = Sweep(Data(profiles, more, codes, classes), int(seed), splits, sizes, subsets)
+    sweep = Sweep(Data(profiles, more, codes, classes, groups), int(seed), splits, sizes, subsets)
     found = sweep.run(entries, Runner(n_jobs, keep, error_score))
     return LabelEfficiencyResults(
         entries=list(entries),
@@ -201,18 +202,34 @@ def _check_entries(estimators) -> dict:
                 f"{name!r} is {entry!r}, which is no scikit-learn classifier. A pretrainer goes "
                 "into one: SSLClassifier(ScarfTransformer(), mode='frozen')."
             )
-        if isinstance(entry, SSLClassifier):
-            given = entry.encoder
-            if is_fitted(given) and not isinstance(given, FrozenEstimator):
-                warnings.warn(
-                    f"{name!r} has a fitted encoder, used as it is: if that was pretrained on "
-                    "samples that are tested here, its scores are too good. Pass it unfitted, "
-                    "clone(encoder), to have it fitted within each split, or in a FrozenEstimator "
-                    "if it has seen none of them.",
-                    UserWarning,
-                    stacklevel=3,
-                )
+        _check_encoders(name, entry)
     return entries
+
+
+def _check_encoders(name: str, entry) -> None:
+    """Warn of encoders that may have seen test samples, or that nobody pretrains on the pool."""
+    inside = [entry, *entry.get_params(deep=True).values()]
+    for part in [part for part in inside if isinstance(part, SSLClassifier)]:
+        if part.encoder is None or isinstance(part.encoder, FrozenEstimator):
+            continue
+        if is_fitted(part.encoder):
+            warnings.warn(
+                f"{name!r} has a fitted encoder, used as it is: if that was pretrained on samples "
+                "that are tested here, its scores are too good. Pass it unfitted, clone(encoder), "
+                "to have it fitted within each split, or in a FrozenEstimator if it has seen none "
+                "of them.",
+                UserWarning,
+                stacklevel=4,
+            )
+        elif part is not entry:
+            warnings.warn(
+                f"{name!r} has its SSLClassifier inside a {type(entry).__name__}: its encoder is "
+                "pretrained on the labelled samples alone, anew for every fit. To use all training "
+                "samples make the SSLClassifier the entry, and put what comes before the encoder "
+                "into it: SSLClassifier(make_pipeline(scaler, encoder)).",
+                UserWarning,
+                stacklevel=4,
+            )
 
 
 def _check_n_draws(n_draws, protocol: str) -> int:

@@ -63,29 +63,34 @@ def check_profiles(X, X_unlabeled) -> tuple[Profiles, list[Profiles]]:
 
 
 def _shared(A, B) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of A that are equal to a row of B, and those rows of B."""
+    """Return the rows of A that are equal to a row of B in float32, and those rows of B."""
     direction = np.random.default_rng(0).standard_normal(A.shape[1])
-    shadow_a, shadow_b = _project(A, direction), _project(B, direction)
+    shadow_a, size_a = _project(A, direction)
+    shadow_b, size_b = _project(B, direction)
     order = np.argsort(shadow_b)
-    slack = 1e-9 * (np.abs(shadow_a) + 1)
+    # Of a sample saved as float32 every value may be off by 6e-8 of itself.
+    slack = 1e-6 * max(size_a.max(), size_b.max())
     start = np.searchsorted(shadow_b[order], shadow_a - slack, "left")
     stop = np.searchsorted(shadow_b[order], shadow_a + slack, "right")
-    pairs = [
-        (a, b)
-        for a in np.flatnonzero(stop > start)
-        for b in order[start[a] : stop[a]][:8]
-        if np.array_equal(_dense(A[[a]]), _dense(B[[b]]))
-    ]
-    unique = list(dict(pairs).items())
-    rows, others = np.array(unique, dtype=int).reshape(-1, 2).T
-    return rows, others
+    rows, others = [], []
+    for a in np.flatnonzero(stop > start):
+        near = order[start[a] : stop[a]]
+        equal = (_dense(B[near]) == _dense(A[[a]])).all(axis=1)
+        if equal.any():
+            rows.append(a)
+            others.append(near[equal.argmax()])
+    return np.array(rows, dtype=int), np.array(others, dtype=int)
 
 
-def _project(matrix, direction: np.ndarray) -> np.ndarray:
-    """Return matrix @ direction in float64, without a float64 copy of the matrix."""
-    blocks = range(0, matrix.shape[0], BLOCK)
-    return np.concatenate([matrix[i : i + BLOCK].astype(np.float64) @ direction for i in blocks])
+def _project(matrix, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return matrix @ direction and |matrix| @ |direction|, without a copy of the matrix."""
+    found, sizes = [], []
+    for i in range(0, matrix.shape[0], BLOCK):
+        block = matrix[i : i + BLOCK].astype(np.float64)
+        found.append(block @ direction)
+        sizes.append(abs(block) @ np.abs(direction))
+    return np.concatenate(found), np.concatenate(sizes)
 
 
 def _dense(rows) -> np.ndarray:
-    return (rows.toarray() if sp.issparse(rows) else rows).astype(np.float64)
+    return (rows.toarray() if sp.issparse(rows) else rows).astype(np.float32)

@@ -46,7 +46,7 @@ class LabelEfficiencyResults:
     loss_curves : dict of str to list of list of float
         Per entry and split the pretraining loss of every epoch; empty without.
     content : str
-        A hash of the data, the splits and the seed: results can be compared if it is equal.
+        A hash of data, groups, splits and labelled subsets: results can be compared if it is equal.
     """
 
     entries: list[str]
@@ -80,10 +80,7 @@ class LabelEfficiencyResults:
         scores : dict of str to ndarray of shape (n_splits, n_sizes, n_draws)
             Of the test samples; NaN where a fit failed.
         """
-        return {
-            name: np.stack([value for value, _ in self._scored(name, metric)])
-            for name in self.entries
-        }
+        return {name: self._scores(name, metric) for name in self.entries}
 
     def best(self, names=None, *, metric=None) -> str:
         """Return the entry with the highest score on average over splits, sizes and draws.
@@ -101,7 +98,7 @@ class LabelEfficiencyResults:
             Chosen by the test samples: as an opponent it is stronger than it is.
         """
         scores = self.scores(self.scoring[0] if metric is None else metric)
-        means = {name: scores[name].mean() for name in (names or self.entries)}
+        means = {name: _mean(scores[name], None) for name in (names or self.entries)}
         return max(means, key=lambda name: np.nan_to_num(means[name], nan=-np.inf))
 
     @classmethod
@@ -183,11 +180,15 @@ class LabelEfficiencyResults:
             raise ValueError(f"metric must be one of {list(METRICS)}, got {metric!r}.")
         if name not in self.outcomes:
             raise ValueError(f"There is no entry {name!r}; there are {self.entries}.")
+        return [
+            score(metric, self.y[test], outcome)
+            for (_, test), outcome in zip(self.splits, self.outcomes[name], strict=True)
+        ]
+
+    def _scores(self, name: str, metric: str) -> np.ndarray:
         if (name, metric) not in self._kept:
-            self._kept[name, metric] = [
-                score(metric, self.y[test], outcome)
-                for (_, test), outcome in zip(self.splits, self.outcomes[name], strict=True)
-            ]
+            # Without the influences, which are as large as all predictions.
+            self._kept[name, metric] = np.stack([v for v, _ in self._scored(name, metric)])
         return self._kept[name, metric]
 
     def __repr__(self) -> str:
@@ -195,14 +196,23 @@ class LabelEfficiencyResults:
         width = max(map(len, [*self.entries, metric]))
         head = "".join(f"{size:>9g}" for size in self.label_sizes)
         lines = [
-            f"Label efficiency: {len(self.splits)} splits, {self.n_draws} draws each, "
+            f"Label efficiency: {len(self.splits)} split(s), {self.n_draws} draws each, "
             f"{len(np.unique(np.concatenate([test for _, test in self.splits]))):,} test samples",
             f"{metric:<{width}}{head}",
         ]
         for name, scores in self.scores(metric).items():
-            means = "".join(f"{mean:9.3f}" for mean in scores.mean(axis=(0, 2)))
+            means = "".join(f"{mean:9.3f}" for mean in _mean(scores, (0, 2)))
             lines.append(f"{name:<{width}}{means}")
         return "\n".join(lines)
+
+
+def _mean(scores: np.ndarray, axis):
+    """Return means over the fits that there are; NaN without any."""
+    there = ~np.isnan(scores)
+    total = np.where(there, scores, 0.0).sum(axis=axis)
+    return np.divide(
+        total, there.sum(axis=axis), out=np.full_like(total, np.nan), where=there.any(axis=axis)
+    )
 
 
 def require_pandas(what: str):

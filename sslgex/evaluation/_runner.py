@@ -47,18 +47,20 @@ class Runner:
         batches : list of list of (key, arguments)
             A batch is run in one piece. The key says what the result depends on.
         what : str
-            For the progress bar, shown in a terminal and in Jupyter.
+            For the progress bar.
 
         Returns
         -------
         results : list of list
             In the order of the tasks.
         """
-        hidden = not (sys.stderr.isatty() or "ipykernel" in sys.modules)
+        # In a log file a line a minute, and none of a short sweep.
+        seen = sys.stderr.isatty() or "ipykernel" in sys.modules
+        pace = {} if seen else {"mininterval": 60, "maxinterval": 120, "delay": 60, "ascii": True}
         ends = [0]
         for batch in batches:
             ends.append(ends[-1] + len(batch))
-        with tqdm(total=ends[-1], desc=what, disable=hidden) as bar:
+        with tqdm(total=ends[-1], desc=what, **pace) as bar:
 
             class ParallelWithBar(Parallel):
                 def print_progress(self):

@@ -5,6 +5,8 @@ from numbers import Integral
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check_cv
 
+from .._labels import is_missing
+
 
 def make_splits(cv, y: np.ndarray, groups, *, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return (training, test) samples of every split.
@@ -27,7 +29,7 @@ def make_splits(cv, y: np.ndarray, groups, *, seed: int) -> list[tuple[np.ndarra
         cv = kind(int(cv), shuffle=True, random_state=seed)
     rows = np.zeros((len(y), 1))
     splits = [
-        (np.sort(_positions(train, len(y))), np.sort(_positions(test, len(y))))
+        (_positions(train, len(y)), _positions(test, len(y)))
         for train, test in check_cv(cv, y, classifier=True).split(rows, y, groups)
     ]
     for i, (train, test) in enumerate(splits):
@@ -40,6 +42,12 @@ def check_groups(groups, y: np.ndarray, classes: np.ndarray) -> np.ndarray | Non
     if groups is None:
         return None
     groups = np.asarray(groups)
+    missing = sum(map(is_missing, groups.ravel().tolist()))
+    if missing:
+        raise ValueError(
+            f"groups is missing for {missing:,} of {len(y):,} samples. Give each of them a group "
+            "of its own if they are of different patients."
+        )
     if groups.shape != y.shape:
         raise ValueError(
             f"groups has shape {groups.shape}; one group for each of the {len(y):,} samples of X "
@@ -50,7 +58,7 @@ def check_groups(groups, y: np.ndarray, classes: np.ndarray) -> np.ndarray | Non
         members = codes[y == c]
         if (members == members[0]).all():
             raise ValueError(
-                f"All {len(members):,} samples of class {label!r} are in group "
+                f"All {len(members):,} samples of class {str(label)!r} are in group "
                 f"{str(names[members[0]])!r}. Groups are never split, so that class cannot be both "
                 "learned and tested. Leave it out, or give finer groups."
             )
@@ -58,8 +66,22 @@ def check_groups(groups, y: np.ndarray, classes: np.ndarray) -> np.ndarray | Non
 
 
 def _positions(rows, n: int) -> np.ndarray:
+    """Return rows of cv as positions from 0, each once."""
     rows = np.asarray(rows)
-    return np.flatnonzero(rows) if rows.dtype == bool else rows % n
+    if rows.dtype == bool:
+        if rows.shape != (n,):
+            raise ValueError(f"A mask of cv has shape {rows.shape}; X has {n:,} samples.")
+        rows = np.flatnonzero(rows)
+    wrong = rows[(rows < -n) | (rows >= n)]
+    if len(wrong):
+        raise ValueError(f"cv has row {wrong[0]}, but X has {n:,} samples.")
+    unique, counts = np.unique(rows % n, return_counts=True)
+    if (counts > 1).any():
+        raise ValueError(
+            f"A split of cv has {int((counts > 1).sum()):,} samples more than once in one part "
+            f"(first: row {unique[counts > 1][0]})."
+        )
+    return unique
 
 
 def _check_split(i: int, train, test, y, groups) -> None:

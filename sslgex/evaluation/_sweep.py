@@ -2,7 +2,6 @@
 
 import warnings
 from dataclasses import dataclass
-from importlib.metadata import version
 from pickle import PicklingError
 
 import joblib
@@ -10,6 +9,7 @@ import numpy as np
 from sklearn.exceptions import FitFailedWarning
 
 from ._fits import Data, Pretrained, fit_and_predict, pretrain, to_pretrain
+from ._identity import identity
 from ._metrics import Outcome
 from ._runner import Failure, Runner
 
@@ -42,11 +42,7 @@ class Sweep:
 
     def run(self, entries: dict, runner: Runner) -> dict:
         """Make them; return the fields of `LabelEfficiencyResults` that come of it."""
-        from .. import __version__  # the package has it once it is imported to its end
-
-        data = self.data.content()
-        packages = [version(name) for name in ("scikit-learn", "torch", "numpy")]
-        content = joblib.hash([data, __version__, packages])
+        content = self.data.content()
         encoders = self._pretrain(entries, runner, content)
         fits = self._fit(entries, encoders, runner, content)
         _warn_of_failures(fits, self.sizes)
@@ -63,7 +59,7 @@ class Sweep:
                 name: [list(getattr(e.encoder, "loss_curve_", [])) for e in encoders[name]]
                 for name in entries
             },
-            "content": joblib.hash([data, self.splits, self.subsets]),
+            "content": joblib.hash([content, self.splits, self.subsets]),
         }
 
     def _pretrain(self, entries: dict, runner: Runner, content: str) -> dict[str, list]:
@@ -147,12 +143,12 @@ class Sweep:
 
 def _hash(estimator, name: str, runner: Runner) -> str:
     try:
-        return joblib.hash(estimator)
+        return identity(estimator)
     except (PicklingError, AttributeError, TypeError) as error:
         if runner.cache.folder is not None:
             raise ValueError(
-                f"{name!r} cannot be told from others, which cache= must: {error}. A function "
-                "defined in a module can, a lambda cannot."
+                f"{name!r} cannot be told from others, which cache= must: {error}. Functions and "
+                "classes of a module or a notebook can, a lambda or what a function defines cannot."
             ) from None
         return f"{id(estimator)}"
 

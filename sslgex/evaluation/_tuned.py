@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import scipy.sparse as sp
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
@@ -70,10 +71,10 @@ class Tuned(ClassifierMixin, BaseEstimator):
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
     def _fit(self, X, y, more: dict):
-        X = np.asarray(X)
+        X = X if sp.issparse(X) else np.asarray(X)
         self.classes_, codes = np.unique(y, return_inverse=True)
         self._weights = class_weights(self.class_weight, self.classes_, y)
-        self._n = len(X)
+        self._n = X.shape[0]
         weight = self._weights[codes]
         folds = inner_folds(codes, self.n_folds, self.random_state)
         best = -np.inf
@@ -113,8 +114,8 @@ class Tuned(ClassifierMixin, BaseEstimator):
 
     def _log_p(self, model, X) -> np.ndarray:
         """Return weighted log probabilities of all classes, -inf for those not learned."""
-        X = np.asarray(X)
-        log_p = np.full((len(X), len(self.classes_)), -np.inf)
+        X = X if sp.issparse(X) else np.asarray(X)
+        log_p = np.full((X.shape[0], len(self.classes_)), -np.inf)
         with np.errstate(divide="ignore"):
             if hasattr(model, "predict_log_proba"):
                 log_p[:, model.classes_] = model.predict_log_proba(X)

@@ -2,8 +2,8 @@
 
 A mean score averages over test samples and over draws of labelled subsets, and both are samples
 of the population. The two are crossed (every draw of a split is tested on the same samples), so
-neither may be taken for the other, as in studies of many readers and many cases, whose unbiased
-moments [1]_, [2]_ this follows. With ``d[j, i]`` the score of draw j on test sample i,
+neither may be taken for the other, as in studies of many readers and many cases, whose moments
+[1]_, [2]_ this follows. With ``d[j, i]`` the score of draw j on test sample i,
 
     Var(mean) = Var(samples) / n_samples + Var(draws) / n_draws
                 + Var(interaction) / (n_samples n_draws).
@@ -14,7 +14,7 @@ The mean squares over samples and over draws each hold the interaction once; it 
 - *The pool.* Labelled subsets of n out of N training samples overlap, so their spread is that of
   new samples times 1 - n/N, and however many are drawn, they stay within one pool. To first order
   in the labelled samples the missing variance is that of a new subset times n/N, reduced by what
-  the splits' training parts do not share.
+  the splits' training parts do not share. Samples of one group are taken for one.
 - *The splits.* What they differ by beyond this is the rest: pretraining, on other samples and from
   another seed. It has one degree of freedom less than there are splits.
 
@@ -28,6 +28,7 @@ References
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -35,23 +36,42 @@ from scipy import stats
 from ._results import LabelEfficiencyResults
 
 
+class Term(NamedTuple):
+    """One source of error: its covariance is the sum over its factors F of F'F.
+
+    Attributes
+    ----------
+    factors : list of ndarray of shape (n_terms, n_entries, n_sizes)
+        Entries and sizes are flattened in F'F.
+    dof : float
+        Degrees of freedom of the estimate.
+    share : ndarray of shape (n_sizes,)
+        Of the mean square that was seen, what is left after the interaction is subtracted.
+    """
+
+    factors: list[np.ndarray]
+    dof: float
+    share: np.ndarray
+
+    def variance(self, weights: np.ndarray) -> float:
+        """Return the variance of a weighted sum of the scores."""
+        return sum(((F * weights).sum(axis=(1, 2)) ** 2).sum() for F in self.factors)
+
+
 @dataclass(frozen=True)
 class Curves:
-    """Mean scores of one or two entries, and their covariance as a sum of squares.
+    """Mean scores of one or two entries, and their error.
 
     Attributes
     ----------
     mean : ndarray of shape (n_entries, n_sizes)
-        NaN where no draw was fitted by all of them.
-    factors : list of ndarray of shape (n_terms, n_entries, n_sizes)
-        The covariance is the sum over factors F of F'F, entries and sizes flattened.
-    dof : list of int
-        Degrees of freedom of each.
+        NaN where fewer than two draws of any split were fitted by all of them.
+    terms : list of Term
+        Test samples; draws and pool; splits.
     """
 
     mean: np.ndarray
-    factors: list[np.ndarray]
-    dof: list[int]
+    terms: list[Term]
 
     def contrast(self, weights: np.ndarray) -> tuple[float, float]:
         """Return the variance of a weighted sum of the scores, and its degrees of freedom.
@@ -61,21 +81,31 @@ class Curves:
         weights : ndarray of shape (n_entries, n_sizes)
             Of the scores.
         """
-        parts = np.array([((F * weights).sum(axis=(1, 2)) ** 2).sum() for F in self.factors])
+        parts = np.array([term.variance(weights) for term in self.terms])
         total = parts.sum()
         if total == 0:
             return 0.0, np.inf
-        return total, total**2 / (parts**2 / self.dof).sum()
+        # A difference of mean squares is as uncertain as what it was subtracted from.
+        seen = np.array(
+            [term.variance(weights / np.sqrt(np.maximum(term.share, 1e-2))) for term in self.terms]
+        )
+        return total, total**2 / (seen**2 / [term.dof for term in self.terms]).sum()
 
     def covariance(self, entry_weights: np.ndarray) -> np.ndarray:
         """Return the covariance, over sizes, of a weighted sum of the entries."""
-        summed = [np.einsum("tek,e->tk", F, entry_weights) for F in self.factors]
+        summed = [
+            np.einsum("tek,e->tk", F, entry_weights) for term in self.terms for F in term.factors
+        ]
         return sum(F.T @ F for F in summed)
 
     def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Return curves as they might have come out, (n, n_entries, n_sizes)."""
-        noise = [np.tensordot(rng.standard_normal((n, len(F))), F, 1) for F in self.factors]
-        return self.mean + np.sum(noise, axis=0)
+        curves = np.repeat(self.mean[None], n, axis=0)
+        for term in self.terms:
+            wide = np.sqrt(term.dof / rng.chisquare(term.dof, n))[:, None, None]
+            for F in term.factors:
+                curves += wide * np.tensordot(rng.standard_normal((n, len(F))), F, 1)
+        return curves
 
 
 def half_width(variance: float, dof: float, level: float) -> float:
@@ -140,27 +170,30 @@ def estimate(results: LabelEfficiencyResults, names: list[str], metric: str) -> 
         raise ValueError("One draw of labels tells nothing of the next: take n_draws=2 or more.")
     scored = [results._scored(name, metric) for name in names]
     splits = [_Split(results, s, [entry[s] for entry in scored]) for s in range(len(scored[0]))]
-    used = np.sum([split.n_draws > 0 for split in splits], axis=0)  # of the splits, per size
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.nansum([split.mean for split in splits], axis=0) / used
+    n_draws = np.array([split.n_draws for split in splits])  # splits, sizes
+    used = (n_draws > 0).sum(axis=0)
     share = 1 / np.maximum(used, 1)  # of a split in the mean
+    mean = np.nansum([split.mean for split in splits], axis=0) * share
+    mean = np.where((n_draws > 1).any(axis=0), mean, np.nan)
 
-    n_units = 1 + max(int(split.units.max()) for split in splits)
-    rows = np.zeros((n_units, *mean.shape))
+    ones = np.ones(mean.shape[1])
+    rows = np.zeros((1 + max(int(split.units.max()) for split in splits), *mean.shape))
     for split in splits:
         rows[split.units] += split.unit_effects * share
-    tested = len(np.unique(np.concatenate([split.units for split in splits])))
-    rows *= np.sqrt(tested / max(tested - 1, 1))
-
-    pure, own = _draws(results, splits, share)
-    draws = np.concatenate([split.draw_effects * share * own for split in splits])
-    n_draw_dof = max(sum(int(split.n_draws.max(initial=1)) - 1 for split in splits), 1)
-    pool = _pool(results, splits, share, pure)
-    factors, dof = [rows, draws, pool], [max(tested - 1, 1), n_draw_dof, n_draw_dof]
+    n_units = sum(len(split.units) - 1 for split in splits)
+    draws, left = _draws(splits, n_draws, share)
+    overlap = _overlap(results)
+    pool = _pool(results, draws, n_draws, share)
+    n_free = max(float(np.maximum(n_draws - 1, 0).sum(axis=0).max()), 1.0)
+    terms = [
+        Term([rows], max(n_units, 1), ones),
+        Term([draws, pool * np.sqrt(overlap.mean())], n_free, left),
+    ]
     if len(splits) > 1:
-        factors.append(_between(splits, mean, share, own))
-        dof.append(len(splits) - 1)
-    return Curves(mean, factors, dof)
+        apart = len(splits) / (len(splits) - 1) * (np.diag(overlap).mean() - overlap.mean())
+        between = _between(splits, mean, draws, pool * np.sqrt(max(apart, 0.0)))
+        terms.append(Term([between], len(splits) - 1, ones))
+    return Curves(mean, terms)
 
 
 class _Split:
@@ -177,10 +210,10 @@ class _Split:
     unit_effects : ndarray of shape (n_units, n_entries, n_sizes)
         What each adds to the mean.
     draw_effects : ndarray of shape (n_draws, n_entries, n_sizes)
-        Deviations of the draws, scaled to the standard error of their mean.
-    draw_variance, noise : ndarray of shape (n_sizes,)
-        Variance of a draw's score (of the difference of two entries), and the part of it that the
-        choice of test samples adds.
+        Deviations of the draws from their mean.
+    noise : ndarray of shape (n_sizes,)
+        The part of a draw's variance (of the difference of two entries) that the choice of test
+        samples adds.
     """
 
     def __init__(self, results: LabelEfficiencyResults, s: int, scored: list[tuple]):
@@ -189,87 +222,95 @@ class _Split:
         fitted = ~np.isnan(value).any(axis=0)
         value = np.where(fitted, value, 0.0)
         influence = np.where(fitted[..., None], influence, 0.0)
-        self.n_draws = n = fitted.sum(axis=-1)
-        n_test = influence.shape[-1]
+        self.n_draws = fitted.sum(axis=-1)
+        n = np.maximum(self.n_draws, 1)
         test = results.splits[s][1]
         labels = test if results.groups is None else results.groups[test]
         self.units, codes = np.unique(labels, return_inverse=True)
-        membership = np.eye(len(self.units))[codes] / n_test
-        effects = influence @ membership  # entries, sizes, draws, units
-        mean = value.sum(axis=-1) / np.maximum(n, 1)
-        deviation = np.where(fitted, value - mean[..., None], 0.0)
-        self.mean = np.where(n > 0, mean, np.nan)
-        self.unit_effects = np.moveaxis(effects.sum(axis=2) / np.maximum(n, 1)[:, None], -1, 0)
-        scale = 1 / np.sqrt(np.maximum(n * (n - 1), 1))
-        self.draw_effects = np.moveaxis(deviation * scale[:, None], -1, 0)
-        # The interaction, of the difference where there are two entries.
-        sign = np.array([1.0, -1.0])[: len(value)]
-        both = np.einsum("ekju,e->kju", effects, sign)
-        rest = np.where(
-            fitted[..., None],
-            both - both.sum(axis=1, keepdims=True) / np.maximum(n, 1)[:, None, None],
-            0.0,
-        )
         few = len(self.units) / max(len(self.units) - 1, 1)
-        self.noise = few * (rest**2).sum(axis=(1, 2)) / np.maximum(n - 1, 1)
-        self.draw_variance = (np.einsum("ekj,e->kj", deviation, sign) ** 2).sum(axis=1)
-        self.draw_variance /= np.maximum(n - 1, 1)
+        membership = np.eye(len(self.units))[codes] / len(test)
+        effects = influence @ membership  # entries, sizes, draws, units
+        mean = value.sum(axis=-1) / n
+        deviation = np.where(fitted, value - mean[..., None], 0.0)
+        self.mean = np.where(self.n_draws > 0, mean, np.nan)
+        self.unit_effects = np.sqrt(few) * np.moveaxis(effects.sum(axis=2) / n[:, None], -1, 0)
+        self.draw_effects = np.moveaxis(deviation, -1, 0)
+        both = np.einsum("ekju,e->kju", effects, _sign(len(value)))
+        rest = both - both.sum(axis=1, keepdims=True) / n[:, None, None]
+        rest = np.where(fitted[..., None], rest, 0.0)
+        self.noise = few * (rest**2).sum(axis=(1, 2)) / np.maximum(self.n_draws - 1, 1)
 
 
-def _draws(results, splits, share) -> tuple[np.ndarray, np.ndarray]:
-    """Return the variance that a draw has on endless test samples, and the scale of its effects."""
-    total = np.mean([split.draw_variance for split in splits], axis=0)
-    noise = np.mean([split.noise for split in splits], axis=0)
-    pure = np.maximum(total - noise, 0.0)
-    own = np.sqrt(np.divide(pure, total, out=np.zeros_like(total), where=total > 0))
-    return pure, own
+def _sign(n_entries: int) -> np.ndarray:
+    """Return the weights of one entry, or of the difference of two."""
+    return np.array([1.0, -1.0])[:n_entries]
 
 
-def _pool(results, splits, share, pure) -> np.ndarray:
-    """Return the factor of the pool: what all draws have in common by coming from it."""
-    trains = [train for train, _ in results.splits]
-    overlap = np.mean(
-        [
-            [len(np.intersect1d(p, q, assume_unique=True)) / (len(p) * len(q)) for q in trains]
-            for p in trains
-        ]
-    )
-    n = results.n_labels.mean(axis=0)
-    fraction = (results.n_labels / [[len(train)] for train in trains]).mean(axis=0)
-    # Of the variance per labelled sample little can be seen where nearly all are labelled.
-    per_label = np.divide(pure * n, 1 - fraction, out=np.zeros_like(n), where=fraction < 1)
-    seen = np.flatnonzero(fraction <= 0.5)
-    last = seen[-1] if len(seen) else 0
-    per_label[last + 1 :] = per_label[last]
-    factor = np.zeros((splits[0].mean.shape[0], *splits[0].mean.shape))
+def _draws(splits, n_draws, share) -> tuple[np.ndarray, np.ndarray]:
+    """Return the factor of the draws, and the share of their spread that is not interaction."""
+    effects = np.stack([split.draw_effects for split in splits])  # splits, draws, entries, sizes
+    sign = _sign(effects.shape[2])
+    squares = (np.einsum("sjek,e->sjk", effects, sign) ** 2).sum(axis=(0, 1))
+    free = np.maximum(n_draws - 1, 0).sum(axis=0)
+    total = squares / np.maximum(free, 1)
+    several = n_draws > 1
+    noise = np.where(several, [split.noise for split in splits], 0.0).sum(axis=0)
+    noise /= np.maximum(several.sum(axis=0), 1)
+    left = np.divide(np.maximum(total - noise, 0), total, out=np.zeros(len(total)), where=total > 0)
+    # The variance of a draw times the sum over splits of share^2 / draws.
+    pieces = np.where(n_draws > 0, share**2 / np.maximum(n_draws, 1), 0.0).sum(axis=0)
+    scale = np.sqrt(left * pieces / np.maximum(free, 1))
+    return effects.reshape(-1, *effects.shape[2:]) * scale, left
+
+
+def _overlap(results) -> np.ndarray:
+    """Return the covariance of the training parts' means, of samples with variance 1."""
+    units = np.arange(len(results.y)) if results.groups is None else results.groups
+    counts = np.array([np.bincount(units[a], minlength=units.max() + 1) for a, _ in results.splits])
+    parts = counts / counts.sum(axis=1, keepdims=True)
+    return parts @ parts.T
+
+
+def _pool(results, draws, n_draws, share) -> np.ndarray:
+    """Return the factor of the pool, for an overlap of 1.
+
+    What all draws have in common by coming from one pool, per labelled sample; a symmetric root,
+    so that the sizes share the pool's luck.
+    """
+    n_entries, n_sizes = draws.shape[1:]
+    factor = np.zeros((n_entries, n_entries, n_sizes))
     if results.protocol != "resample":
         return factor  # the draws differ in seeds, not in labels
-    for k, variance in enumerate(per_label * overlap):
-        effects = np.concatenate([split.draw_effects[:, :, k] for split in splits])
-        covariance = effects.T @ effects
-        contrast = np.array([1.0, -1.0])[: len(covariance)]
-        size = contrast @ covariance @ contrast
-        if size > 0:
-            # A symmetric root, so that the sizes share the pool's luck.
-            values, vectors = np.linalg.eigh(covariance * (variance / size))
-            factor[:, :, k] = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+    n = results.n_labels.mean(axis=0)
+    fraction = (results.n_labels / [[len(train)] for train, _ in results.splits]).mean(axis=0)
+    # Where nearly all samples are labelled the draws hardly differ: there the variance per
+    # labelled sample is that of the largest size that leaves half of them out.
+    seen = np.flatnonzero(fraction <= 0.5)
+    last = seen[-1] if len(seen) else 0
+    if fraction[last] >= 1:
+        return factor
+    pieces = np.where(n_draws > 0, share**2 / np.maximum(n_draws, 1), 0.0).sum(axis=0)
+    for k in range(n_sizes):
+        at = min(k, last)
+        F = draws[:, :, at]
+        per_label = F.T @ F / max(pieces[at], 1e-300) * n[at] / (1 - fraction[at])
+        values, vectors = np.linalg.eigh(per_label)
+        factor[:, :, k] = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
     return factor
 
 
-def _between(splits, mean, share, own) -> np.ndarray:
-    """Return the factor of what the splits differ by beyond their samples and draws."""
+def _between(splits, mean, draws, pool) -> np.ndarray:
+    """Return the factor of what the splits differ by beyond their samples, draws and pools."""
     n = len(splits)
-    weights = np.ones_like(mean) / mean.shape[1]
-    weights[1:] *= -1
+    weights = np.outer(_sign(len(mean)), np.ones(mean.shape[1]) / mean.shape[1])
     effects = np.nan_to_num(np.stack([split.mean - mean for split in splits]))
-    contrast = (effects * weights).sum(axis=(1, 2))
-    seen = (contrast**2).sum() / (n - 1)
-    expected = np.mean(
-        [
-            ((split.unit_effects * weights).sum(axis=(1, 2)) ** 2).sum()
-            + ((split.draw_effects * own * weights).sum(axis=1) ** 2).sum()
-            for split in splits
-        ]
-    )
+    seen = ((effects * weights).sum(axis=(1, 2)) ** 2).sum() / (n - 1)
+    # Test samples that the splits share do not set them apart.
+    units = np.zeros((n, 1 + max(int(split.units.max()) for split in splits)))
+    for row, split in zip(units, splits, strict=True):
+        row[split.units] = (split.unit_effects * weights).sum(axis=(1, 2))
+    expected = ((units - units.mean(axis=0)) ** 2).sum() / (n - 1)
+    expected += n * ((draws * weights).sum(axis=1) ** 2).sum()
+    expected += ((pool * weights).sum(axis=(1, 2)) ** 2).sum()
     more = max(0.0, 1 - expected / seen) if seen > 0 else 0.0
     return effects * np.sqrt(more / (n * (n - 1)))

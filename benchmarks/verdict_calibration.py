@@ -33,7 +33,7 @@ N_GENES, N_FACTORS, N_COMPONENTS = 80, 10, 24
 # name: (samples, samples per patient, splits, draws per split)
 DESIGNS = {
     "5 folds of 400, 20 draws": (400, 1, 5, 4),
-    "1 split, 200 tested, 20 draws": (600, 1, 1, 20),
+    "1 split of 600, 200 tested, nothing pretrained, 20 draws": (600, 1, 1, 20),
     "5 folds of 100 patients x 4, 20 draws": (400, 4, 5, 4),
 }
 STRENGTH = {"no gain": 0.0, "gain": 0.385}

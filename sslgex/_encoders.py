@@ -7,6 +7,7 @@ import scipy.sparse as sp
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, check_memory
 
@@ -20,6 +21,9 @@ def is_fitted(encoder) -> bool:
     """Tell whether ``encoder`` has learned something that a clone would lose."""
     if encoder is None or not get_tags(encoder).requires_fit:
         return False
+    if isinstance(encoder, Pipeline):
+        # Its own answer is that of the last step, which may have nothing to learn.
+        return any(is_fitted(step) for _, step in encoder.steps if hasattr(step, "fit"))
     try:
         check_is_fitted(encoder)
     except NotFittedError:
@@ -100,11 +104,13 @@ def _fit_encoder(encoder, X, matrix, X_unlabeled, task):
 def seeded_clone(estimator, random_state):
     """Return a clone, whose parts without a seed take one from ``random_state``."""
     estimator = clone(estimator)
-    seeds = {
-        name: _integer_seed(random_state)
-        for name, value in estimator.get_params().items()
-        if name.split("__")[-1] == "random_state" and value is None
-    }
+    params = estimator.get_params()
+    seeds = {}
+    for name, value in params.items():
+        owner, _, parameter = name.rpartition("__")
+        # What is fitted after cloning was meant to stay as it is.
+        if parameter == "random_state" and value is None and not is_fitted(params.get(owner)):
+            seeds[name] = _integer_seed(random_state)
     return estimator.set_params(**seeds)
 
 

@@ -31,7 +31,8 @@ def check_labels(y, unlabeled_label=None) -> tuple[np.ndarray, np.ndarray]:
         )
     if hasattr(y, "to_list") and not isinstance(getattr(y, "dtype", None), np.dtype):
         # A series of pandas' own or polars' types, whose missing values numpy would make numbers.
-        y = np.array([*y.to_list(), None], dtype=object)[:-1]
+        values = y.tolist() if hasattr(y, "tolist") else y.to_list()
+        y = np.array([*values, None], dtype=object)[:-1]
     y = column_or_1d(y, warn=True)
     if y.dtype.kind == "f":
         try:

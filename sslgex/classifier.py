@@ -299,7 +299,9 @@ class SSLClassifier(
         y, labelled = check_labels(y, self.unlabeled_label)
         check_consistent_length(matrix, labelled)
         check_classes(y, labelled)
-        if self.encoder is None and (X_unlabeled is not None or not labelled.all()):
+        for_head = takes_unlabeled(self.head)
+        unlabelled = X_unlabeled is not None or not labelled.all()
+        if self.encoder is None and unlabelled and not for_head:
             raise ValueError(
                 "Unlabelled samples are of no use with encoder=None, which pretrains nothing. "
                 "Pass an unfitted pretrainer, such as encoder=ScarfTransformer()."
@@ -308,7 +310,6 @@ class SSLClassifier(
             sample_weight = _check_sample_weight(sample_weight, matrix, ensure_non_negative=True)
 
         fitted = is_fitted(self.encoder)
-        for_head = takes_unlabeled(self.head)
         if fitted and not for_head and X_unlabeled is not None:
             warnings.warn("X_unlabeled is not used: the encoder is fitted already.", stacklevel=3)
         more = None

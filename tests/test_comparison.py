@@ -390,14 +390,17 @@ def test_one_size_needs_no_allowance_for_others():
 
 def test_a_higher_level_is_a_wider_interval():
     results = several_sizes()
-    widths = []
+    bounds = []
     for level in (0.5, 0.9, 0.99):
         c = compare(results, "a", "b", metric=LOSS, level=level)
-        low, high = c.labels_saved_interval
-        widths.append([np.diff(c.interval[0])[0], np.diff(c.gain_interval)[0]])
-        widths[-1] += [np.diff(c.simultaneous_interval[0])[0], high - low]
-    assert (np.diff(widths, axis=0) >= 0).all()
-    assert (np.diff(widths, axis=0)[:, :3] > 0).all()
+        bounds.append([c.interval[0], c.gain_interval, c.simultaneous_interval[0]])
+        bounds[-1].append(c.labels_saved_interval)
+    for narrow, wide in pairwise(np.array(bounds)):
+        assert (wide[:3, 0] < narrow[:3, 0]).all()
+        assert (wide[:3, 1] > narrow[:3, 1]).all()
+        # Of labels saved there are not so many values.
+        assert wide[3, 0] <= narrow[3, 0]
+        assert wide[3, 1] >= narrow[3, 1]
 
 
 def test_equal_entries_differ_by_nothing():
@@ -521,7 +524,7 @@ def test_a_better_entry_helps_in_every_unit(area, metric):
     rng = np.random.default_rng(0)
     outcomes = {}
     for name, p in (("a", 0.9), ("b", 0.5)):
-        share = np.clip(p + 0.02 * rng.normal(size=(3, 3, 50)), 0.01, 0.99)
+        share = np.clip(p + 0.02 * rng.normal(size=(3, 10, 50)), 0.01, 0.99)
         predicted = np.where(rng.random(share.shape) < share, 0, 1).astype(np.int16)
         outcomes[name] = [Outcome(predicted, share, share)]
     results = results_of(outcomes, y, [50], sizes=(10, 20, 40))
@@ -585,7 +588,7 @@ def test_a_score_that_is_not_reached_saves_no_labels():
     c = compare(by_hand(n_test=1000, a=[0.5, 0.55, 0.6], b=[0.5, 0.6, 0.9]), "a", "b")
     assert np.isnan(c.labels_saved)
     assert c.labels_saved_interval == (-np.inf, -np.inf)
-    assert "labels saved: none [none, none]" in repr(c)
+    assert "labels saved: not reached [not reached, not reached]" in repr(c)
 
 
 def test_a_score_that_is_hardly_reached_may_save_no_labels():

@@ -1,12 +1,16 @@
 """The cache of a sweep: what was done is kept, and nothing else is ever taken for it."""
 
 import errno
+import importlib
+import importlib.metadata
+import linecache
 import os
 import pickle
 import re
 import subprocess
 import sys
 import textwrap
+import types
 from pathlib import Path
 
 import joblib
@@ -21,9 +25,8 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-import sslgex
 from sslgex import ScarfTransformer, SSLClassifier
-from sslgex.evaluation import label_efficiency_curve
+from sslgex.evaluation import _identity, label_efficiency_curve
 
 N, GENES = 60, 5
 RNG = np.random.default_rng(0)
@@ -210,7 +213,7 @@ def test_another_process_finds_what_this_one_kept(tmp_path):
         from sklearn.frozen import FrozenEstimator
         from sklearn.naive_bayes import GaussianNB
         from sslgex import ScarfTransformer, SSLClassifier
-        from sslgex.evaluation import label_efficiency_curve
+        from sslgex.evaluation import _identity, label_efficiency_curve
 
         fitted, fit = [], GaussianNB.fit
 
@@ -361,20 +364,82 @@ def test_one_weight_is_enough(tmp_path):
     assert fits_of(entries, tmp_path) == ["clf"] * N_FITS
 
 
-@pytest.mark.parametrize("package", ["sslgex", "scikit-learn", "torch", "numpy"])
-def test_another_version_is_another_fit(tmp_path, monkeypatch, package):
-    import sslgex.evaluation._sweep as module
+@pytest.mark.parametrize(
+    ("package", "entry"),
+    [
+        ("scikit-learn", GaussianNB()),
+        ("scikit-learn", frozen(GaussianNB())),
+        ("scikit-learn", SSLClassifier(hidden_layer_sizes=(4,), max_epochs=1)),
+        ("torch", SSLClassifier(hidden_layer_sizes=(4,), max_epochs=1)),
+    ],
+    ids=["scikit-learn's classifier", "as a head", "ours", "ours and torch"],
+)
+def test_another_version_is_another_fit(tmp_path, monkeypatch, package, entry):
+    curve({"it": entry}, tmp_path)
+    n = len(files_in(tmp_path))
+    version = importlib.metadata.version
+    monkeypatch.setattr(
+        "sslgex.evaluation._identity.version",
+        lambda name: "0.0.0" if name == package else version(name),
+    )
+    _identity._own_source.cache_clear()
+    curve({"it": entry}, tmp_path)
+    # Beside the files of the fits, all made again, there may be those of the encoder.
+    assert len(files_in(tmp_path)) >= n + N_FITS
 
-    entries = {"alone": Counted()}
+
+def test_another_state_of_this_package_is_another_fit(tmp_path, monkeypatch):
+    entries = {"frozen": frozen(Counted())}
     curve(entries, tmp_path)
-    if package == "sslgex":
-        monkeypatch.setattr(sslgex, "__version__", "0.0.0")
-    else:
-        version = module.version
-        monkeypatch.setattr(
-            module, "version", lambda name: "0.0.0" if name == package else version(name)
-        )
-    assert fits_of(entries, tmp_path) == ["clf"] * N_FITS
+    monkeypatch.setattr(_identity, "_own_source", lambda: "edited")
+    assert fits_of(entries, tmp_path) == ["encoder"] * 2 + ["clf"] * N_FITS
+
+
+MODULE = """
+from sklearn.dummy import DummyClassifier
+
+SHIFT = 0.0
+
+def helper(X):
+    return X + SHIFT
+
+class Base(DummyClassifier):
+    def fit(self, X, y):
+        return super().fit(helper(X), y)
+
+class Mine(Base):
+    pass
+
+class Other(DummyClassifier):
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("class Mine(Base):\n    pass", "class Mine(Base):\n    x = 1"),
+        ("super().fit(helper(X), y)", "super().fit(helper(2 * X), y)"),
+        ("return X + SHIFT", "return X - SHIFT"),
+        ("SHIFT = 0.0", "SHIFT = 1.0"),
+    ],
+    ids=["the class", "its base", "a function", "a constant"],
+)
+def test_an_edited_module_of_the_user_is_another_fit(tmp_path, monkeypatch, old, new):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    file, cache = tmp_path / "my_own_model.py", tmp_path / "cache"
+    counts = []
+    for source in (MODULE, MODULE, MODULE.replace(old, new)):
+        file.write_text(source)
+        os.utime(file, (len(counts), len(counts)))  # the clock may not have moved on
+        sys.modules.pop("my_own_model", None)
+        importlib.invalidate_caches()
+        linecache.clearcache()
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
+        curve({"mine": importlib.import_module("my_own_model").Mine()}, cache)
+        counts.append(len(files_in(cache)))
+    sys.modules.pop("my_own_model", None)
+    assert counts == [N_FITS, N_FITS, 2 * N_FITS]
 
 
 # ---------------------------------------------------------------------- what goes wrong
@@ -521,7 +586,7 @@ def test_an_entry_that_cannot_be_told_from_others_is_refused(tmp_path):
         "alone": Counted(),
         "odd": make_pipeline(FunctionTransformer(lambda X: X**2), Counted()),
     }
-    with pytest.raises(ValueError, match=r"'odd' cannot be told from others.*a lambda cannot"):
+    with pytest.raises(ValueError, match=r"'odd' cannot be told from others.*a lambda"):
         curve(entries, tmp_path)
     # Without a cache it can be used.
     results = curve(entries, None)
@@ -534,6 +599,18 @@ def test_an_encoder_that_cannot_be_told_from_others_is_refused(tmp_path):
         curve({"odd": entry}, tmp_path)
     assert FITS == []
     assert len(fits_of({"odd": entry, "other": frozen(Counted("other"))}, None)) == 2 + 2 * N_FITS
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_class_of_a_module_without_a_file_can_be_used(tmp_path, monkeypatch, cached):
+    # Such as one that was made by exec.
+    module = types.ModuleType("made_by_hand")
+    exec(
+        "from sklearn.dummy import DummyClassifier\nclass Mine(DummyClassifier): pass", vars(module)
+    )
+    monkeypatch.setitem(sys.modules, "made_by_hand", module)
+    results = curve({"mine": module.Mine()}, tmp_path if cached else None)
+    assert np.isfinite(results.scores("accuracy")["mine"]).all()
 
 
 def test_a_function_of_a_module_can_be_told(tmp_path):

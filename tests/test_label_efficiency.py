@@ -29,7 +29,7 @@ from sklearn.model_selection import (
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import Normalizer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.utils.validation import check_is_fitted
 
@@ -278,6 +278,24 @@ def test_a_fitted_encoder_is_used_as_it_is_and_warned_of():
         results = curve({"given": frozen(Spy(), encoder)})
     assert not seen("encoder")
     assert not results.pretrain_seconds["given"].any()
+
+
+def test_an_encoder_inside_another_entry_is_warned_of_since_it_sees_few_samples():
+    entry = make_pipeline(StandardScaler(), frozen(Spy()))
+    with pytest.warns(UserWarning, match=r"inside a Pipeline.*labelled samples alone") as caught:
+        results = curve({"inner": entry}, n_draws=1)
+    assert caught[0].filename == __file__
+    assert len(seen("encoder")) == len(cells(results))
+
+
+def test_a_fitted_encoder_inside_another_entry_is_used_as_it_is_and_warned_of():
+    # It has no seed, and a fitted encoder is given none.
+    entry = make_pipeline(FunctionTransformer(), frozen(Spy(), SpyEncoder().fit(MORE)))
+    LOG.clear()
+    with pytest.warns(UserWarning, match="'inner' has a fitted encoder, used as it is"):
+        results = curve({"inner": entry}, n_draws=1, error_score="raise")
+    assert not seen("encoder")
+    assert len(seen("spy")) == len(cells(results))
 
 
 def test_a_frozen_estimator_says_that_its_encoder_has_seen_no_test_sample():
@@ -816,9 +834,18 @@ def test_a_number_of_folds_is_stratified_and_shuffled():
 
 def test_one_group_that_holds_a_whole_class_is_refused():
     groups = np.where(Y == 2, "study 7", np.arange(N).astype(str))
-    with raises("All 15 samples of class 2 are in group 'study 7'", "Leave it out"):
+    with raises("All 15 samples of class '2' are in group 'study 7'", "Leave it out"):
         curve({"spy": Spy()}, groups=groups)
     assert not LOG
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_samples_without_a_group_are_refused(missing):
+    # They would be taken for one group.
+    groups = GROUPS.astype(object)
+    groups[[4, 9]] = missing
+    with raises("groups is missing for 2 of 90 samples", "group of its own"):
+        curve({"spy": Spy()}, groups=groups)
 
 
 def test_groups_of_another_length_are_refused():
@@ -862,7 +889,7 @@ def test_rows_that_do_not_exist_are_refused(part, rows):
     # Taken modulo the number of samples they would be other samples.
     pair = [np.arange(30, 60)] * 2
     pair[part] = rows
-    with pytest.raises((ValueError, IndexError), match=str(rows.max() if rows[0] > 0 else "-9")):
+    with raises(f"cv has row {90 if rows[0] > 0 else -95}, but X has 90 samples"):
         curve({"spy": Spy()}, cv=[pair], label_sizes=[6])
     assert not LOG
 
@@ -870,6 +897,20 @@ def test_rows_that_do_not_exist_are_refused(part, rows):
 def test_samples_in_both_parts_of_a_split_are_refused():
     with raises("Split 0 of cv has 10 samples in both parts (first: row 50)"):
         curve({"spy": Spy()}, cv=[(np.arange(60), np.arange(50, 90))])
+
+
+@pytest.mark.parametrize("part", [0, 1], ids=["training", "test"])
+def test_samples_twice_in_one_part_are_refused(part):
+    pair = [np.arange(60), np.arange(60, 90)]
+    pair[part] = np.append(pair[part], pair[part][7])
+    with raises("A split of cv has 1 samples more than once", f"(first: row {pair[part][7]})"):
+        curve({"spy": Spy()}, cv=[pair])
+
+
+def test_a_mask_of_another_length_is_refused():
+    mask = np.arange(80) < 40
+    with raises("A mask of cv has shape (80,); X has 90 samples"):
+        curve({"spy": Spy()}, cv=[(mask, ~mask)])
 
 
 @pytest.mark.parametrize("empty", [0, 1])
@@ -996,6 +1037,24 @@ def test_samples_that_are_labelled_and_unlabelled_are_refused(make):
     assert not LOG
 
 
+def test_samples_in_another_float_width_are_the_same_samples():
+    with raises("2 samples of X are in X_unlabeled too"):
+        curve({"spy": Spy()}, X_unlabeled=np.vstack([MORE, X[[40, 7]]]).astype(np.float32))
+    with raises("2 samples of X are in X_unlabeled too"):
+        curve({"spy": Spy()}, X.astype(np.float32), X_unlabeled=X[[40, 7]])
+
+
+def test_a_sample_that_occurs_often_is_found_once():
+    with raises("1 samples of X are in X_unlabeled too", "row 40 of X is row 0 of matrix 0"):
+        curve({"spy": Spy()}, X_unlabeled=np.tile(X[[40]], (30, 1)))
+
+
+def test_samples_that_are_hardly_different_are_no_reason_to_refuse():
+    nearly = X[:20].copy()
+    nearly[:, 5] += 1e-3
+    curve({"spy": Spy()}, X_unlabeled=nearly, label_sizes=[6], n_draws=1)
+
+
 def test_a_class_missing_in_a_draw_is_warned_of_and_gets_probability_zero():
     with pytest.warns(UserWarning, match=r"lack a class: with 2 labels .* 3 classes") as caught:
         results = curve({"nb": DummyClassifier()}, label_sizes=[2, 6], scoring="neg_log_loss")
@@ -1084,29 +1143,62 @@ def test_a_failing_pretraining_fails_its_splits_fits_only():
 
 
 class Nonsense(GaussianNB):
+    """Returns what is no probability, or no label."""
+
+    def __init__(self, p=np.nan, label=None):
+        super().__init__()
+        self.p = p
+        self.label = label
+
     def predict_proba(self, X):
-        return np.full((len(X), CLASSES), np.nan)
+        return np.full((len(X), CLASSES), self.p)
+
+    def predict(self, X):
+        return super().predict(X) if self.label is None else np.full(len(X), self.label)
 
 
-def test_probabilities_that_are_no_numbers_are_a_failure():
-    with pytest.warns(FitFailedWarning, match="predict_proba returned values that are not finite"):
-        results = curve({"nonsense": Nonsense(), "sound": GaussianNB()})
+@pytest.mark.parametrize("p", [np.nan, np.inf, 1.0, -1 / 3, 0.3])
+def test_probabilities_that_are_none_are_a_failure(p):
+    with pytest.warns(
+        FitFailedWarning, match="predict_proba returned rows that are no probabilities"
+    ):
+        results = curve({"nonsense": Nonsense(p), "sound": GaussianNB()})
+    assert np.isnan(results.scores("accuracy")["nonsense"]).all()
+
+
+@pytest.mark.parametrize("label", [-1, 3, 1.5])
+def test_labels_that_nobody_gave_are_a_failure(label):
+    with pytest.warns(FitFailedWarning, match=r"predict returned .* which is none of the labels"):
+        results = curve({"nonsense": Nonsense(1 / 3, label), "sound": GaussianNB()})
     assert np.isnan(results.scores("accuracy")["nonsense"]).all()
 
 
 def test_where_every_fit_fails_there_is_nothing_to_go_on_with():
     with (
         pytest.warns(FitFailedWarning, match="failed in 12 of 12 fits"),
-        raises("All 24 fits failed", "not finite"),
+        raises("All 24 fits failed", "no probabilities"),
     ):
         curve({"nonsense": Nonsense(), "more": Nonsense()})
 
 
-def test_results_with_failures_can_be_printed_and_judged():
+def test_results_with_failures_are_printed_and_judged_by_the_fits_there_are():
     with pytest.warns(FitFailedWarning):
         results = curve({"frail": FailsSometimes(), "sound": GaussianNB()}, n_draws=3)
-    assert "nan" in repr(results)
-    assert results.best() in results.entries
+    means = {name: np.nanmean(s, axis=(0, 2)) for name, s in results.scores("accuracy").items()}
+    line = next(line for line in repr(results).splitlines() if line.startswith("frail"))
+    assert line.split()[1:] == [f"{mean:.3f}" for mean in means["frail"]]
+    whole = {name: np.nanmean(s) for name, s in results.scores("accuracy").items()}
+    assert results.best() == max(whole, key=whole.get)
+
+
+def test_a_size_without_any_fit_is_printed_as_nan():
+    class_of_zero = FailsSometimes(sample=0)
+    cv = [(np.arange(60), np.arange(60, 90))]
+    with pytest.warns(FitFailedWarning):
+        results = curve({"frail": class_of_zero}, label_sizes=[6, 60], cv=cv)
+    line = next(line for line in repr(results).splitlines() if line.startswith("frail"))
+    assert line.split()[2] == "nan"
+    assert line.split()[1] != "nan"
 
 
 def test_many_classes_of_few_samples_are_no_reason_to_warn():

@@ -65,7 +65,8 @@ def default_baselines(*, class_weight="sqrt", random_state=None):
     "nearest centroid" *           on standardised genes; shrinkage none, 0.5, 1, 2, else none
     "nearest neighbours" *         1, 3, 5 or 10 in 64 components, by their angle; else 1
     "random forest"                100 trees; leaves of at least 1 or 3 samples, else 1
-    "network from scratch"         the study's baseline, without pretraining, trained as there
+    "network from scratch"         the study's baseline, without pretraining, trained as there; to
+                                   its end where too few labels could be held out
     "network from scratch (ours)"  the same network, trained as `SSLClassifier` does by default
     "random encoder" *             an encoder with random weights, frozen, and the linear head
     =============================  ==============================================================

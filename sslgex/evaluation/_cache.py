@@ -58,7 +58,7 @@ class Cache:
             path.parent.mkdir(exist_ok=True)
             joblib.dump(result, part)
             os.replace(part, path)  # whole or not at all
-        except OSError as error:
+        except Exception as error:  # such as an encoder that cannot be pickled
             warnings.warn(
                 f"A result could not be kept in {self.folder}: {error}. The sweep goes on, but "
                 "would have to compute it again.",

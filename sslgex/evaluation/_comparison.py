@@ -305,10 +305,10 @@ def _area_weights(results: LabelEfficiencyResults, known: np.ndarray, lo, hi, ar
     widths = np.diff(x[inside])
     weights[np.flatnonzero(inside)[:-1]] += widths / 2
     weights[np.flatnonzero(inside)[1:]] += widths / 2
-    if not len(widths):
+    if not widths.any():
         if area == "integral":
             raise ValueError("An area needs two sizes or more between lo and hi.")
-        weights[inside] = 1.0
+        weights[inside] = 1 / inside.sum()
     elif area != "integral":
         weights /= weights.sum()
     return weights, sizes[inside][0], sizes[inside][-1]

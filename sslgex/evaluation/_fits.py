@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import joblib
 import numpy as np
-from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
 from .._callbacks import Task
@@ -99,12 +98,8 @@ def fit_and_predict(entry, encoder, data: Data, train, labelled, test, seed: int
     seed : int
         For parts of the entry without a seed.
     """
-    model = clone(entry)
-    if isinstance(model, SSLClassifier):
-        encoder = model.encoder if encoder is None else encoder
-        model.encoder = None  # while seeds are set: a fitted encoder takes none
-    model = seeded_clone(model, seed)
-    if isinstance(model, SSLClassifier):
+    model = seeded_clone(entry, seed)
+    if encoder is not None:
         model.encoder = encoder
     more = {}
     if _takes_unlabeled(model):
@@ -115,6 +110,7 @@ def fit_and_predict(entry, encoder, data: Data, train, labelled, test, seed: int
     with warnings.catch_warnings():
         # Few samples of many classes are what this is for.
         warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        warnings.filterwarnings("ignore", "Too few labels for early stopping", UserWarning)
         start = time.perf_counter()
         model.fit(X, y, **more)
         seconds = time.perf_counter() - start

@@ -23,7 +23,8 @@ def identity(thing) -> str:
     Of installed packages the code is known by their version, of this one and of the user's own
     modules and notebooks by its source.
     """
-    return joblib.hash([_content(thing), sorted(_code(thing, set()))])
+    versions = [version(name) for name in ("scikit-learn", "torch", "numpy")]
+    return joblib.hash([_content(thing), sorted(_code(thing, set())), _own_source(), versions])
 
 
 def _content(thing):
@@ -32,7 +33,9 @@ def _content(thing):
         state = {name: tensor.cpu().numpy() for name, tensor in thing.state_dict().items()}
         return [_name(type(thing)), repr(thing), state]
     if isinstance(thing, BaseEstimator):
-        return [_name(type(thing)), {k: _content(v) for k, v in sorted(vars(thing).items())}]
+        # The seconds that pretraining took are never the same again.
+        known = {k: v for k, v in sorted(vars(thing).items()) if k != "history_"}
+        return [_name(type(thing)), {k: _content(v) for k, v in known.items()}]
     if isinstance(thing, dict):
         return {str(k): _content(v) for k, v in thing.items()}
     if isinstance(thing, list | tuple):
@@ -63,8 +66,6 @@ def _code(thing, seen: set[int]) -> set[str]:
 def _source(thing) -> str:
     """Return the code of a class or function, or the version of the package it is from."""
     top = (getattr(thing, "__module__", None) or "builtins").split(".")[0]
-    if top == __name__.split(".")[0]:
-        return _own_source()
     spec = None if top == "__main__" else importlib.util.find_spec(top)
     origin = getattr(spec, "origin", None)
     if origin in ("built-in", "frozen") or str(origin).startswith(INSTALLED):

@@ -196,7 +196,8 @@ class LabelEfficiencyResults:
         width = max(map(len, [*self.entries, metric]))
         head = "".join(f"{size:>9g}" for size in self.label_sizes)
         lines = [
-            f"Label efficiency: {len(self.splits)} split(s), {self.n_draws} draws each, "
+            f"Label efficiency: {len(self.splits)} split{'s' * (len(self.splits) > 1)}, "
+            f"{self.n_draws} draws each, "
             f"{len(np.unique(np.concatenate([test for _, test in self.splits]))):,} test samples",
             f"{metric:<{width}}{head}",
         ]

@@ -1,5 +1,6 @@
 """Classifiers that choose their parameters among the labelled samples, as our own finish does."""
 
+import functools
 import warnings
 
 import numpy as np
@@ -8,7 +9,7 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import ParameterGrid
-from sklearn.neighbors import NearestCentroid
+from sklearn.neighbors import NearestCentroid, NearestNeighbors
 from sklearn.preprocessing import normalize
 from sklearn.semi_supervised import LabelSpreading
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
@@ -225,6 +226,21 @@ class Centroids(NearestCentroid):
         return self
 
 
+def neighbours(X, Y=None, *, n_neighbors: int):
+    """Return the graph of X, (n, n), or which of X are nearest to each of Y, (n, m).
+
+    In the graph two samples are neighbours if either is among the other's nearest: the kernel of
+    scikit-learn's own name knows one direction, and a sample that is nobody's nearest keeps its
+    label to itself.
+    """
+    others = len(X) if Y is not None else len(X) - 1
+    near = NearestNeighbors(n_neighbors=min(n_neighbors, others)).fit(X)
+    if Y is not None:
+        return near.kneighbors_graph(Y).T
+    graph = near.kneighbors_graph()
+    return graph.maximum(graph.T)
+
+
 class Spreading(ClassifierMixin, BaseEstimator):
     """scikit-learn's `LabelSpreading` over the labelled and the unlabelled samples.
 
@@ -254,9 +270,8 @@ class Spreading(ClassifierMixin, BaseEstimator):
         """Spread the labels; codes, none of them -1."""
         Z = self._prepare(np.concatenate([X, X_unlabeled]))
         labels = np.concatenate([y, np.full(len(X_unlabeled), -1)])
-        self.graph_ = LabelSpreading(
-            kernel="knn", n_neighbors=self.n_neighbors, alpha=self.alpha, max_iter=100
-        )
+        kernel = functools.partial(neighbours, n_neighbors=self.n_neighbors)
+        self.graph_ = LabelSpreading(kernel=kernel, alpha=self.alpha, max_iter=100)
         with warnings.catch_warnings(), np.errstate(invalid="ignore"):
             warnings.simplefilter("ignore", ConvergenceWarning)  # the ranks have settled by then
             self.graph_.fit(Z, labels)

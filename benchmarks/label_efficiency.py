@@ -3,7 +3,7 @@
     python benchmarks/label_efficiency.py
 
 reads the data sets from ../shared/data (``--data``), keeps what is done in ``--cache`` so that it
-can be interrupted and repeated, and writes tables and figure of docs/panel.rst. Five splits with
+can be interrupted and repeated, and writes tables and a figure for the documentation. Five splits with
 four draws each, 20 per size. GeneICL takes part where it is installed (``pip install geneicl``).
 """
 
@@ -64,7 +64,7 @@ def sweep(data: panel_data.DataSet, args: argparse.Namespace):
 
 
 def tables(results, title: str, ours: list[str], n_genes: int) -> str:
-    """Return the part of docs/panel.rst for one data set."""
+    """Return the part of the page for one data set."""
     baselines = [name for name in results.entries if name not in ours]
     tested = len(results.y)
     lines = [title, "-" * len(title), ""]

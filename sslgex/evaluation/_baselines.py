@@ -121,5 +121,5 @@ def default_baselines(*, class_weight="sqrt", random_state=None):
         "random forest": Tuned(RandomForestClassifier(), {"min_samples_leaf": [1, 3]}, **shared),
         "network from scratch": SSLClassifier.from_preset("dradjat2025", random_state=random_state),
         "network from scratch (ours)": SSLClassifier(**shared),
-        "random encoder": on(UntrainedTransformer(embedding="all")),
+        "random encoder": on(UntrainedTransformer(embedding="all", random_state=random_state)),
     }

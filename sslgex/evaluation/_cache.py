@@ -53,9 +53,11 @@ class Cache:
         path = self._path(key)
         if path is None:
             return
-        part = path.with_suffix(f".{os.getpid()}.part")
+        part = None
         try:
             path.parent.mkdir(exist_ok=True)
+            handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
+            os.close(handle)
             joblib.dump(result, part)
             os.replace(part, path)  # whole or not at all
         except Exception as error:  # such as an encoder that cannot be pickled
@@ -65,7 +67,9 @@ class Cache:
                 UserWarning,
                 stacklevel=2,
             )
-            part.unlink(missing_ok=True)
+        finally:
+            if part is not None:
+                Path(part).unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path | None:
         return self.folder and self.folder / key[:2] / f"{key}.joblib"

@@ -21,7 +21,7 @@ def identity(thing) -> str:
     """Return a hash of an estimator: its parameters, what it has learned, and its code.
 
     Of installed packages the code is known by their version, of this one and of the user's own
-    modules and notebooks by its source.
+    modules and notebooks by its source, without the modules that those import in turn.
     """
     versions = [version(name) for name in ("scikit-learn", "torch", "numpy")]
     return joblib.hash([_content(thing), sorted(_code(thing, set())), _own_source(), versions])
@@ -64,13 +64,25 @@ def _code(thing, seen: set[int]) -> set[str]:
 
 
 def _source(thing) -> str:
-    """Return the code of a class or function, or the version of the package it is from."""
+    """Return the code of a class or function, or the versions of the packages it is from."""
+    line = [c for c in thing.__mro__ if c is not object] if isinstance(thing, type) else [thing]
+    return " ".join(_source_of_one(part) for part in line)
+
+
+def _source_of_one(thing) -> str:
     top = (getattr(thing, "__module__", None) or "builtins").split(".")[0]
-    spec = None if top == "__main__" else importlib.util.find_spec(top)
-    origin = getattr(spec, "origin", None)
+    try:
+        origin = getattr(importlib.util.find_spec(top), "origin", None)
+    except ValueError:  # of modules that were never imported
+        origin = None
     if origin in ("built-in", "frozen") or str(origin).startswith(INSTALLED):
-        found = _distributions().get(top, [])
-        return " ".join([top, *(version(name) for name in found)])
+        return " ".join([top, *(version(name) for name in _distributions().get(top, []))])
+    try:
+        # All of its module, with the functions and constants that it may use; of a notebook the
+        # cell.
+        return joblib.hash(Path(inspect.getsourcefile(thing) or "").read_bytes())
+    except (OSError, TypeError):
+        pass
     try:
         return inspect.getsource(thing)
     except (OSError, TypeError):  # typed into a console

@@ -95,9 +95,9 @@ def label_efficiency_curve(
     cache : str, path or None, default=None
         Directory that keeps every finished fit, so that an interrupted sweep goes on where it
         stopped, and a longer one computes what is new. Kept by content: other data, parameters,
-        seeds or versions are other fits; of classes only the names are known, so after a change
-        to the code of one of your own take another directory. The files are pickles: only load
-        what you wrote. Needs an integer `random_state`.
+        seeds, versions or code are other fits; only what a module of your own imports from
+        another of your own goes unnoticed. The files are pickles: only load what you wrote.
+        Needs an integer `random_state`.
 
     Returns
     -------
@@ -182,8 +182,8 @@ def label_efficiency_curve(
 
 
 def _check_entries(estimators) -> dict:
-    pairs = estimators.items() if isinstance(estimators, Mapping) else estimators
     try:
+        pairs = list(estimators.items() if isinstance(estimators, Mapping) else estimators)
         entries = {str(name): estimator for name, estimator in pairs}
     except (TypeError, ValueError):
         raise TypeError(
@@ -192,7 +192,7 @@ def _check_entries(estimators) -> dict:
         ) from None
     if not entries:
         raise ValueError("estimators is empty: name at least one classifier.")
-    if len(entries) < len(estimators):
+    if len(entries) < len(pairs):
         raise ValueError(f"Names must be unique, got {[name for name, _ in pairs]}.")
     for name, entry in entries.items():
         if isinstance(entry, type):

@@ -46,7 +46,8 @@ class LabelEfficiencyResults:
     loss_curves : dict of str to list of list of float
         Per entry and split the pretraining loss of every epoch; empty without.
     content : str
-        A hash of data, groups, splits and labelled subsets: results can be compared if it is equal.
+        A hash of `X`, labels, groups, splits and labelled subsets: results can be compared if it
+        is equal.
     """
 
     entries: list[str]

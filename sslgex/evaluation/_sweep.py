@@ -59,7 +59,10 @@ class Sweep:
                 name: [list(getattr(e.encoder, "loss_curve_", [])) for e in encoders[name]]
                 for name in entries
             },
-            "content": joblib.hash([content, self.splits, self.subsets]),
+            # Whatever else was pretrained on: a larger pool may be compared with a smaller one.
+            "content": joblib.hash(
+                [self.data._replace(more=[]).content(), self.splits, self.subsets]
+            ),
         }
 
     def _pretrain(self, entries: dict, runner: Runner, content: str) -> dict[str, list]:
@@ -144,7 +147,7 @@ class Sweep:
 def _hash(estimator, name: str, runner: Runner) -> str:
     try:
         return identity(estimator)
-    except (PicklingError, AttributeError, TypeError) as error:
+    except (PicklingError, AttributeError, TypeError, ValueError) as error:
         if runner.cache.folder is not None:
             raise ValueError(
                 f"{name!r} cannot be told from others, which cache= must: {error}. Functions and "

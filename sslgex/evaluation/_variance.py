@@ -110,7 +110,7 @@ class Curves:
 
 def half_width(variance: float, dof: float, level: float) -> float:
     """Return half the width of a confidence interval."""
-    return float(stats.t.ppf((1 + level) / 2, dof) * np.sqrt(variance))
+    return float(stats.t.ppf((1 + level) / 2, max(dof, 1.0)) * np.sqrt(variance))
 
 
 def mean_scores(results, *, metric=None, level=0.95):

@@ -3,8 +3,8 @@
     python benchmarks/label_efficiency.py
 
 reads the data sets from ../shared/data (``--data``), keeps what is done in ``--cache`` so that it
-can be interrupted and repeated, and writes tables and a figure for the documentation. Five splits with
-four draws each, 20 per size. GeneICL takes part where it is installed (``pip install geneicl``).
+can be interrupted and repeated, and writes tables and a figure for the documentation: five splits
+with four draws each, 20 per size. GeneICL takes part where it is installed.
 """
 
 import argparse

@@ -38,7 +38,7 @@ ours = {
 # %%
 # The sweep
 # ---------
-# Three splits, and in each of them five draws of 20, 50 and 100 labelled samples. Every encoder is
+# Three splits, and in each of them four draws of 20, 50 and 100 labelled samples. Every encoder is
 # pretrained once per split, on the training samples without their labels; every draw is the same
 # for all entries; no fit sees a test sample. For a result to publish take more draws; with
 # ``cache="some directory"`` an interrupted sweep goes on where it stopped.
@@ -47,7 +47,7 @@ results = label_efficiency_curve(
     brca.data,
     brca.target,
     label_sizes=[20, 50, 100],
-    n_draws=5,
+    n_draws=4,
     cv=3,
     n_jobs=2,
     random_state=0,

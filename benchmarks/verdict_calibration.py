@@ -6,8 +6,7 @@ Every data set is a fresh sample of one population. Two encoders are "pretrained
 samples and compared as a user would compare them. In the scenario "no gain" both are random
 projections, drawn anew for every split: neither is better, whatever a single data set suggests. In
 "gain" one of them also gets a noisy view of the class, made to be worth about 5 points of accuracy.
-The truth is the mean over all data sets. Takes about 25 minutes on two cores and writes
-docs/tables/verdict_calibration.csv.
+The truth is the mean over all data sets. Writes docs/tables/verdict_calibration.csv.
 """
 
 import argparse

@@ -143,7 +143,8 @@ def compare(results, a, b, *, metric=None, level=0.95, lo=None, hi=None, area="m
     Raises
     ------
     ValueError
-        For entries or results that cannot be compared, and for ranges without two sizes.
+        For entries or results that cannot be compared, and for ranges without any size, or
+        with one where an area is asked for.
 
     Notes
     -----

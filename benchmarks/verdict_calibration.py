@@ -6,7 +6,9 @@ Every data set is a fresh sample of one population. Two encoders are "pretrained
 samples and compared as a user would compare them. In the scenario "no gain" both are random
 projections, drawn anew for every split: neither is better, whatever a single data set suggests. In
 "gain" one of them also gets a noisy view of the class, made to be worth about 5 points of accuracy.
-The truth is the mean over all data sets. Writes docs/tables/verdict_calibration.csv.
+With one split nothing is pretrained: both entries use one fixed projection, each of its own
+measurement of the same genes. The truth is the mean over all data sets. Writes
+docs/tables/verdict_calibration.csv.
 """
 
 import argparse
@@ -23,7 +25,6 @@ from sklearn.pipeline import make_pipeline
 
 from sslgex import SSLClassifier
 from sslgex.evaluation import compare, label_efficiency_curve
-from sslgex.evaluation._comparison import _saved
 
 SIZES = (20, 50, 100)
 METRICS = ("accuracy", "balanced_accuracy", "f1_macro", "neg_log_loss")
@@ -32,7 +33,7 @@ N_GENES, N_FACTORS, N_COMPONENTS = 80, 10, 24
 # name: (samples, samples per patient, splits, draws per split)
 DESIGNS = {
     "5 folds of 400, 20 draws": (400, 1, 5, 4),
-    "1 split of 600, 200 tested, nothing pretrained, 20 draws": (600, 1, 1, 20),
+    "1 split of 600, 200 tested, 20 draws": (600, 1, 1, 20),
     "5 folds of 100 patients x 4, 20 draws": (400, 4, 5, 4),
 }
 STRENGTH = {"no gain": 0.0, "gain": 0.385}
@@ -47,37 +48,42 @@ class Population:
         self.loadings = rng.normal(size=(N_FACTORS, N_GENES)) / np.sqrt(N_FACTORS)
 
     def sample(self, n: int, per_patient: int, rng: np.random.Generator):
-        """Return profiles, labels and patients."""
+        """Return two measurements of the same profiles side by side, labels and patients."""
         n_patients = n // per_patient
         labels = rng.choice(len(PRIOR), n_patients, p=PRIOR).repeat(per_patient)
         own = rng.normal(size=(n_patients, N_FACTORS)).repeat(per_patient, axis=0)
         share = 0.0 if per_patient == 1 else 0.7  # of the variance, common to a patient's samples
         factors = self.centres[labels] + np.sqrt(share) * own
         factors += np.sqrt(1 - share) * rng.normal(size=factors.shape)
-        X = factors @ self.loadings + rng.normal(size=(n, N_GENES))
+        X = np.tile(factors @ self.loadings, 2) + rng.normal(size=(n, 2 * N_GENES))
         groups = None if per_patient == 1 else np.arange(n) // per_patient
         return X, labels, groups
 
 
 class Projection(TransformerMixin, BaseEstimator):
-    """A random projection, and beside it, if `strength` is not 0, the direction to the classes."""
+    """A random projection, and beside it, if `strength` is not 0, the direction to the classes.
 
-    def __init__(self, salt=0, strength=0.0, random_state=None):
-        self.salt = salt
+    Drawn anew in every fit, of the first measurement; or `fixed`, of the measurement `which`.
+    """
+
+    def __init__(self, which=0, strength=0.0, fixed=False, random_state=None):
+        self.which = which
         self.strength = strength
+        self.fixed = fixed
         self.random_state = random_state
 
     def fit(self, X, y=None):
-        rng = np.random.default_rng([self.random_state, self.salt])
-        self.weights_ = rng.normal(size=(X.shape[1], N_COMPONENTS)) / np.sqrt(X.shape[1])
+        rng = np.random.default_rng(0 if self.fixed else [self.random_state, self.which])
+        self.weights_ = rng.normal(size=(N_GENES, N_COMPONENTS)) / np.sqrt(N_GENES)
         if self.strength:
             centres = POPULATION.centres @ POPULATION.loadings
-            more = (centres - centres.mean(axis=0)).T / np.sqrt(X.shape[1])
+            more = (centres - centres.mean(axis=0)).T / np.sqrt(N_GENES)
             self.weights_ = np.hstack([self.weights_, self.strength * more])
         return self
 
     def transform(self, X):
-        return X @ self.weights_
+        first = self.which * N_GENES if self.fixed else 0
+        return X[:, first : first + N_GENES] @ self.weights_
 
 
 POPULATION = Population()
@@ -88,12 +94,13 @@ def one(scenario: str, design: str, i: int, level: float) -> dict:
     n, per_patient, n_splits, n_draws = DESIGNS[design]
     seed = [list(STRENGTH).index(scenario), list(DESIGNS).index(design), i]
     X, y, groups = POPULATION.sample(n, per_patient, np.random.default_rng(seed))
-    encoders = {"a": Projection(1, STRENGTH[scenario]), "b": Projection(2)}
+    fixed = n_splits == 1
+    encoders = {"a": Projection(0, STRENGTH[scenario], fixed), "b": Projection(1, 0.0, fixed)}
     head = LogisticRegression(C=1.0, max_iter=1000)
     entries = {
-        # One split has one encoder, which says nothing of the next: there it is drawn per fit.
+        # Of one split's encoder there is no telling the next, so there nothing is pretrained.
         name: make_pipeline(encoder, head)
-        if n_splits == 1
+        if fixed
         else SSLClassifier(encoder, mode="frozen", head=head)
         for name, encoder in encoders.items()
     }
@@ -136,8 +143,8 @@ def summarise(scenario: str, design: str, metric: str, found: list[dict]) -> dic
     none = scenario == "no gain"
     difference = np.zeros(len(SIZES)) if none else np.mean(column["difference"], axis=0)
     gain = 0.0 if none else np.mean(column["gain"])
-    curves = [np.mean(column[name], axis=0) for name in "ab"]
-    saved = 0.0 if none else _saved(np.array(SIZES, dtype=float), *curves)
+    a, b = (np.mean(column[name], axis=0) for name in "ab")
+    saved = 0.0 if none else 1 - np.interp(b[-1], a, SIZES) / SIZES[-1]
     verdicts = np.array(column["verdict"])
     helps = int((verdicts == "helps").sum())
     bound = stats.binomtest(helps, len(found)).proportion_ci(method="exact")

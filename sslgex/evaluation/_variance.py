@@ -11,10 +11,11 @@ neither may be taken for the other, as in studies of many readers and many cases
 The mean squares over samples and over draws each hold the interaction once; it is subtracted once.
 (A bootstrap that resamples both counts it three times.) Two terms more:
 
-- *The pool.* Labelled subsets of n out of N training samples overlap, so their spread is that of
-  new samples times 1 - n/N, and however many are drawn, they stay within one pool. To first order
-  in the labelled samples the missing variance is that of a new subset times n/N, reduced by what
-  the splits' training parts do not share. Samples of one group are taken for one.
+- *The pool.* Labelled subsets of n out of N training samples overlap, so however many are drawn,
+  they stay within one pool. Were a score linear in the labelled samples, the pool would hold n/N
+  of the variance of a new subset; were it quadratic, as the loss of a nearly optimal classifier is
+  in its errors, (n/N)^2. Half each is taken, reduced by what the splits' training parts do not
+  share. Samples of one group are taken for as much alike as they are among the test samples.
 - *The splits.* What they differ by beyond this is the rest: pretraining, on other samples and from
   another seed. It has one degree of freedom less than there are splits.
 
@@ -182,7 +183,8 @@ def estimate(results: LabelEfficiencyResults, names: list[str], metric: str) -> 
         rows[split.units] += split.unit_effects * share
     n_units = sum(len(split.units) - 1 for split in splits)
     draws, left = _draws(splits, n_draws, share)
-    overlap = _overlap(results)
+    likeness = max(float(np.mean([split.likeness for split in splits])), 1.0)
+    overlap = likeness * _overlap(results)
     pool = _pool(results, draws, n_draws, share)
     n_free = max(float(np.maximum(n_draws - 1, 0).sum(axis=0).max()), 1.0)
     terms = [
@@ -211,6 +213,8 @@ class _Split:
         What each adds to the mean.
     draw_effects : ndarray of shape (n_draws, n_entries, n_sizes)
         Deviations of the draws from their mean.
+    likeness : float
+        How many times more than independent samples those of the same group vary together.
     noise : ndarray of shape (n_sizes,)
         The part of a draw's variance (of the difference of two entries) that the choice of test
         samples adds.
@@ -236,6 +240,9 @@ class _Split:
         self.unit_effects = np.sqrt(few) * np.moveaxis(effects.sum(axis=2) / n[:, None], -1, 0)
         self.draw_effects = np.moveaxis(deviation, -1, 0)
         both = np.einsum("ekju,e->kju", effects, _sign(len(value)))
+        single = np.einsum("ekji,e->ki", influence, _sign(len(value))) / len(test)
+        alone = (single**2).sum()
+        self.likeness = (both.sum(axis=1) ** 2).sum() / alone if alone > 0 else 1.0
         rest = both - both.sum(axis=1, keepdims=True) / n[:, None, None]
         rest = np.where(fitted[..., None], rest, 0.0)
         self.noise = few * (rest**2).sum(axis=(1, 2)) / np.maximum(self.n_draws - 1, 1)
@@ -265,9 +272,9 @@ def _draws(splits, n_draws, share) -> tuple[np.ndarray, np.ndarray]:
 
 def _overlap(results) -> np.ndarray:
     """Return the covariance of the training parts' means, of samples with variance 1."""
-    units = np.arange(len(results.y)) if results.groups is None else results.groups
-    counts = np.array([np.bincount(units[a], minlength=units.max() + 1) for a, _ in results.splits])
-    parts = counts / counts.sum(axis=1, keepdims=True)
+    parts = np.zeros((len(results.splits), len(results.y)))
+    for part, (train, _) in zip(parts, results.splits, strict=True):
+        part[train] = 1 / len(train)
     return parts @ parts.T
 
 
@@ -283,6 +290,9 @@ def _pool(results, draws, n_draws, share) -> np.ndarray:
         return factor  # the draws differ in seeds, not in labels
     n = results.n_labels.mean(axis=0)
     fraction = (results.n_labels / [[len(train)] for train, _ in results.splits]).mean(axis=0)
+    # Of the variance of a new subset: what stays within one pool, and the rest for each sample.
+    within = 1 - fraction * (1 + fraction) / 2
+    per_label = n * (1 + fraction) / 2
     # Where nearly all samples are labelled the draws hardly differ: there the variance per
     # labelled sample is that of the largest size that leaves half of them out.
     seen = np.flatnonzero(fraction <= 0.5)
@@ -293,8 +303,8 @@ def _pool(results, draws, n_draws, share) -> np.ndarray:
     for k in range(n_sizes):
         at = min(k, last)
         F = draws[:, :, at]
-        per_label = F.T @ F / max(pieces[at], 1e-300) * n[at] / (1 - fraction[at])
-        values, vectors = np.linalg.eigh(per_label)
+        variance = F.T @ F / max(pieces[at], 1e-300) / within[at] * per_label[at]
+        values, vectors = np.linalg.eigh(variance)
         factor[:, :, k] = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
     return factor
 

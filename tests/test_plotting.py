@@ -347,6 +347,13 @@ def test_gain_is_the_comparison(results):
     np.testing.assert_array_equal(display.zero_line_.get_ydata(), [0, 0])
 
 
+def test_the_legend_has_the_gain_that_was_asked_for(results):
+    of = {"lo": SIZES[0], "hi": SIZES[-2], "area": "relative"}
+    display = GainDisplay.from_results(results, "genes", "chance", **of)
+    assert display.comparison.gain == compare(results, "genes", "chance", **of).gain
+    assert f"relative area from {SIZES[0]} to {SIZES[-2]}:" in drawn(display)[0]
+
+
 def test_markers_are_hollow_where_nobody_can_tell(results):
     found = compare(results, "genes", "chance")
     verdicts = ["helps", "cannot tell", "hurts", "cannot tell"]

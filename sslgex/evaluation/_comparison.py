@@ -11,6 +11,7 @@ from ._results import LabelEfficiencyResults, require_pandas
 from ._variance import Curves, estimate, half_width
 
 N_SAMPLES = 2000
+AREAS = {"mean": "mean gain", "integral": "area", "relative": "relative area"}
 
 
 @dataclass(frozen=True, repr=False)
@@ -105,9 +106,9 @@ class Comparison:
         ):
             lines.append(f"{size:8g}  {d:+10.3f}  [{low:+.3f}, {high:+.3f}]    {verdict}")
         low, high = self.gain_interval
-        what = {"mean": "mean gain", "integral": "area", "relative": "relative area"}[self.area]
         lines.append(
-            f"{what} from {self.lo:g} to {self.hi:g}: {self.gain:+.3f} [{low:+.3f}, {high:+.3f}]"
+            f"{AREAS[self.area]} from {self.lo:g} to {self.hi:g}: "
+            f"{self.gain:+.3f} [{low:+.3f}, {high:+.3f}]"
         )
         low, high = (_percent(bound) for bound in self.labels_saved_interval)
         lines.append(f"labels saved: {_percent(self.labels_saved)} [{low}, {high}]")
@@ -242,8 +243,8 @@ def _check(results: LabelEfficiencyResults, a, b, metric, level, area) -> None:
         raise ValueError(f"metric must be one of {list(METRICS)}, got {metric!r}.")
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1, such as 0.95, got {level!r}.")
-    if area not in ("mean", "integral", "relative"):
-        raise ValueError(f"area must be 'mean', 'integral' or 'relative', got {area!r}.")
+    if area not in AREAS:
+        raise ValueError(f"area must be one of {list(AREAS)}, got {area!r}.")
     for name in (a, b):
         if np.isnan(results.scores(metric)[name]).all():
             raise ValueError(

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..evaluation import compare, label_efficiency_curve
+from ..evaluation._comparison import AREAS
 from ._arguments import check_before_sweep, check_level, check_metric, join
 from ._style import (
     METRICS,
@@ -20,7 +21,6 @@ from ._style import (
 STEP = 7.0  # points between displays in the same axes
 THICK, THIN = 3.5, 1.0  # bars
 DARK, LIGHT = 0.45, 0.15  # bands
-AREAS = {"mean": "mean gain", "integral": "area", "relative": "relative area"}
 
 
 class GainDisplay:
@@ -100,7 +100,9 @@ class GainDisplay:
                 )
 
     @classmethod
-    def from_results(cls, results, a, b, *, metric=None, level=0.95, ax=None):
+    def from_results(
+        cls, results, a, b, *, metric=None, level=0.95, lo=None, hi=None, area="mean", ax=None
+    ):
         """Compare two entries of a sweep and draw the difference.
 
         Parameters
@@ -114,6 +116,8 @@ class GainDisplay:
             Any of `label_efficiency_curve`'s metrics; None: the first of its `scoring`.
         level : float in (0, 1), default=0.95
             Confidence level of the intervals.
+        lo, hi, area : optional
+            What the legend gives the gain of, as in `compare`.
         ax : matplotlib Axes or None, default=None
             Where to draw; None: in a new figure.
 
@@ -125,14 +129,16 @@ class GainDisplay:
         Raises
         ------
         ValueError
-            For entries, metrics and levels that cannot be compared.
+            For entries, metrics, levels and ranges that cannot be compared.
         ImportError
             Without matplotlib.
         """
         check_metric(metric)
         check_level(level)
         joined = join(results)
-        comparison = compare(joined, a, b, metric=metric, level=level)
+        comparison = compare(
+            joined, a, b, metric=metric, level=level, lo=lo, hi=hi, area=area
+        )
         display = cls(comparison, n_labels=joined.n_labels.mean(axis=0))
         display.results = joined
         return display.plot(ax)

@@ -801,7 +801,7 @@ def test_what_are_no_results_is_refused(results):
         (("a", "b"), {"metric": LOSS}, ["'a' has no neg_log_loss", "no predict_proba"]),
         (("a", "b"), {"level": 95}, ["level must be between 0 and 1", "got 95"]),
         (("a", "b"), {"level": 0}, ["level must be between 0 and 1"]),
-        (("a", "b"), {"area": "auc"}, ["area must be one of ['mean', 'integral', 'relative']", "'auc'"]),
+        (("a", "b"), {"area": "auc"}, ["area must be one of ['mean', 'integral', 'rel", "'auc'"]),
         (("a", "b"), {"lo": 21, "hi": 39}, ["No size is between lo=21 and hi=39", "[10, 20, 40]"]),
         (("a", "b"), {"lo": 40, "hi": 10}, ["No size is between lo=40 and hi=10"]),
         (("a", "b"), {"lo": 20, "hi": 20, "area": "integral"}, ["area needs two sizes"]),

@@ -116,8 +116,10 @@ class GainDisplay:
             Any of `label_efficiency_curve`'s metrics; None: the first of its `scoring`.
         level : float in (0, 1), default=0.95
             Confidence level of the intervals.
-        lo, hi, area : optional
-            What the legend gives the gain of, as in `compare`.
+        lo, hi : int, float or None, default=None
+            Range of the gain in the legend, in the unit of `label_sizes`; None: all of it.
+        area : {"mean", "integral", "relative"}, default="mean"
+            Which gain: see `compare`.
         ax : matplotlib Axes or None, default=None
             Where to draw; None: in a new figure.
 
@@ -136,9 +138,7 @@ class GainDisplay:
         check_metric(metric)
         check_level(level)
         joined = join(results)
-        comparison = compare(
-            joined, a, b, metric=metric, level=level, lo=lo, hi=hi, area=area
-        )
+        comparison = compare(joined, a, b, metric=metric, level=level, lo=lo, hi=hi, area=area)
         display = cls(comparison, n_labels=joined.n_labels.mean(axis=0))
         display.results = joined
         return display.plot(ax)

@@ -14,6 +14,7 @@ docs/tables/verdict_calibration.csv.
 import argparse
 import csv
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -30,11 +31,23 @@ SIZES = (20, 50, 100)
 METRICS = ("accuracy", "balanced_accuracy", "f1_macro", "neg_log_loss")
 PRIOR = np.array([0.4, 0.3, 0.2, 0.1])
 N_GENES, N_FACTORS, N_COMPONENTS = 80, 10, 24
-# name: (samples, samples per patient, splits, draws per split)
+
+
+class Design(NamedTuple):
+    """How many samples, of how many to a patient, in how many splits and draws per split."""
+
+    n_samples: int
+    per_patient: int
+    n_splits: int
+    n_draws: int
+    n_tested: int
+
+
 DESIGNS = {
-    "5 folds of 400, 20 draws": (400, 1, 5, 4),
-    "1 split of 600, 200 tested, 20 draws": (600, 1, 1, 20),
-    "5 folds of 100 patients x 4, 20 draws": (400, 4, 5, 4),
+    "5 folds of 400, 20 draws": Design(400, 1, 5, 4, 80),
+    "1 split of 600, 200 tested, 20 draws": Design(600, 1, 1, 20, 200),
+    "1 split of 1,200, 1,000 tested, 20 draws": Design(1200, 1, 1, 20, 1000),
+    "5 folds of 100 patients x 4, 20 draws": Design(400, 4, 5, 4, 80),
 }
 STRENGTH = {"no gain": 0.0, "gain": 0.385}
 
@@ -91,8 +104,9 @@ POPULATION = Population()
 
 def one(scenario: str, design: str, i: int, level: float) -> dict:
     """Simulate one data set and compare the two encoders on it."""
-    n, per_patient, n_splits, n_draws = DESIGNS[design]
-    seed = [list(STRENGTH).index(scenario), list(DESIGNS).index(design), i]
+    n, per_patient, n_splits, n_draws, n_tested = DESIGNS[design]
+    # Not the seeds on which the variance was worked out.
+    seed = [2, list(STRENGTH).index(scenario), list(DESIGNS).index(design), i]
     X, y, groups = POPULATION.sample(n, per_patient, np.random.default_rng(seed))
     fixed = n_splits == 1
     encoders = {"a": Projection(0, STRENGTH[scenario], fixed), "b": Projection(1, 0.0, fixed)}
@@ -104,7 +118,7 @@ def one(scenario: str, design: str, i: int, level: float) -> dict:
         else SSLClassifier(encoder, mode="frozen", head=head)
         for name, encoder in encoders.items()
     }
-    one_split = StratifiedShuffleSplit(1, test_size=200, random_state=i)
+    one_split = StratifiedShuffleSplit(1, test_size=n_tested, random_state=1_000_000 + i)
     results = label_efficiency_curve(
         entries,
         X,
@@ -113,7 +127,7 @@ def one(scenario: str, design: str, i: int, level: float) -> dict:
         label_sizes=SIZES,
         n_draws=n_draws,
         cv=n_splits if n_splits > 1 else one_split,
-        random_state=i,
+        random_state=1_000_000 + i,
     )
     found = {}
     for metric in METRICS:
@@ -167,7 +181,7 @@ def summarise(scenario: str, design: str, metric: str, found: list[dict]) -> dic
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     root = Path(__file__).resolve().parents[1]
-    parser.add_argument("--n", type=int, default=250, help="data sets per scenario and design")
+    parser.add_argument("--n", type=int, default=200, help="data sets per scenario and design")
     parser.add_argument("--scenarios", nargs="+", default=list(STRENGTH), choices=STRENGTH)
     parser.add_argument("--n-jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=root / "docs" / "tables")

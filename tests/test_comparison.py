@@ -298,8 +298,62 @@ def test_a_pool_of_groups_is_as_small_as_the_test_part_shows():
         )
         factors = [curves.terms[1].factors[1] for curves in (by_group, alone)]
         pools.append((factors[0] ** 2).sum() / (factors[1] ** 2).sum())
-    np.testing.assert_allclose(pools[0], 4)
+    np.testing.assert_allclose(pools[0], 4 * (25 / 24) / (100 / 99))
     assert 1 <= pools[1] < 1.8
+
+
+def test_a_pool_shows_in_the_sizes_that_were_fitted():
+    rng = np.random.default_rng(19)
+    y = np.zeros(20, dtype=int)
+    values = rng.normal(size=(3, 8, 1)) - 8 + np.zeros(20)
+    params = {"sizes": [10, 40, 80], "n_train": 90}
+    pools = []
+    for failed in ([], [1]):
+        values[failed] = np.nan
+        results = results_of({"a": [with_scores(values, y)]}, y, [20], **params)
+        factor = estimate(results, ["a"], LOSS).terms[1].factors[1]
+        pools.append((factor**2).sum(axis=(0, 1)))
+    assert pools[0][2] == pools[0][1] > 0
+    assert pools[1][2] == pools[1][0] == pools[0][0]
+
+
+def test_one_group_of_test_samples_gives_no_verdict():
+    # Its own spread is unknown: the interval would be that of the draws.
+    y = np.zeros(30, dtype=int)
+    values = np.stack([[np.linspace(-2, -1, 30) + 0.01 * j for j in range(6)]])
+    entries = {"a": [with_scores(values, y)], "b": [with_scores(values - 1.0, y)]}
+    groups = np.arange(30) % 2
+    two, one, none = (
+        compare(results_of(entries, y, [30], groups=g), "a", "b", metric=LOSS)
+        for g in (groups, np.zeros(30, dtype=int), None)
+    )
+    assert two.verdict == none.verdict == "helps"
+    assert one.verdict == "cannot tell"
+    assert "all test samples are of one group" in str(one)
+
+
+@pytest.mark.parametrize("n_failed", [0, 1, 3])
+def test_draws_that_failed_are_told_and_many_leave_no_verdict(n_failed):
+    rng = np.random.default_rng(20)
+    y = np.zeros(50, dtype=int)
+    values = gaussian(rng, 20, 50, 0.1, 0.1, 0.1)
+    worse = values - 1.0
+    worse[0, :n_failed] = np.nan
+    entries = {"a": [with_scores(values, y)], "b": [with_scores(worse, y)]}
+    found = compare(results_of(entries, y, [50]), "a", "b", metric=LOSS)
+    assert found.verdict == ("cannot tell" if n_failed == 3 else "helps")
+    said = {0: "", 1: "5 % of the draws are left out", 3: "failed in 15 % of the draws"}
+    assert said[n_failed] in " ".join(found.notes)
+    assert bool(found.notes) == bool(n_failed)
+
+
+def test_no_gain_is_relative_to_nothing():
+    y = np.zeros(10, dtype=int)
+    right, wrong = np.zeros((1, 3, 10), dtype=np.int16), np.ones((1, 3, 10), dtype=np.int16)
+    p = np.full((1, 3, 10), 0.5)
+    entries = {"a": [Outcome(right, p, p)], "b": [Outcome(wrong, p, p)]}
+    with raises("area under 'b' is 0", "'mean'"):
+        compare(results_of(entries, y, [10]), "a", "b", metric="accuracy", area="relative")
 
 
 def test_groups_of_unequal_size_are_weighed_by_their_samples():

@@ -11,6 +11,7 @@ from ._results import LabelEfficiencyResults, require_pandas
 from ._variance import Curves, estimate, half_width
 
 N_SAMPLES = 2000
+MOST_LOST = 0.1  # of the fits, before a verdict on the others could be one on the easy ones
 AREAS = {"mean": "mean gain", "integral": "area", "relative": "relative area"}
 
 
@@ -155,8 +156,10 @@ def compare(results, a, b, *, metric=None, level=0.95, lo=None, hi=None, area="m
     subsets are drawn from and one for what else the splits differ by. With one split the next
     pretraining cannot be foreseen: entries that were pretrained get no verdict then, and nor does
     the calibration error, which is too large by chance to a different degree for each entry.
-    Samples of one group count as one. Metrics that are no means over samples enter by their
-    first-order influences. The user guide tells why, and how often it was right on simulated data.
+    Test samples of one group count as one. Metrics that are no means over samples enter by their
+    first-order influences. There is no verdict either where all test samples are of one group or
+    a tenth of the fits failed. The user guide tells why, and how often it was right on simulated
+    data.
 
     The simultaneous intervals are at the common level at which all hold together. Labels
     saved are read from increasing (isotonic) fits to both curves, between sizes by straight lines;
@@ -202,6 +205,8 @@ def compare(results, a, b, *, metric=None, level=0.95, lo=None, hi=None, area="m
     variance, dof = curves.contrast(np.outer(sign, weights))
     if area == "relative":
         under = abs(float(np.nan_to_num(curves.mean[1]) @ weights))  # of a negated loss too
+        if under == 0:
+            raise ValueError(f"The area under {b!r} is 0: no gain is relative to it. Take 'mean'.")
         gain /= under
         # d = (a - b) / |b| moves with a / |b| and, against it, with b (1 + d) / |b|, or, of
         # negative scores, b (1 - d) / |b|.
@@ -209,7 +214,8 @@ def compare(results, a, b, *, metric=None, level=0.95, lo=None, hi=None, area="m
         own = -1.0 + gain if negative else -1.0 - gain
         variance, dof = curves.contrast(np.outer([1.0, own], weights) / under)
     margin = half_width(variance, dof, level)
-    reasons = _why_no_verdict(results, a, b, metric)
+    lost = _lost(results, a, b, metric)
+    reasons = _why_no_verdict(results, a, b, metric, lost)
     saved, saved_interval = _labels_saved(curves, results.n_labels.mean(axis=0), level)
     return Comparison(
         a=a,
@@ -229,7 +235,7 @@ def compare(results, a, b, *, metric=None, level=0.95, lo=None, hi=None, area="m
         labels_saved=saved,
         labels_saved_interval=saved_interval,
         verdict=_verdict(gain - margin, gain + margin, open=bool(reasons)),
-        notes=[*reasons, *_notes(results)],
+        notes=[*reasons, *_notes(results, lost)],
     )
 
 
@@ -252,13 +258,23 @@ def _check(results: LabelEfficiencyResults, a, b, metric, level, area) -> None:
             )
 
 
-def _why_no_verdict(results: LabelEfficiencyResults, a: str, b: str, metric: str) -> list[str]:
+def _why_no_verdict(results: LabelEfficiencyResults, a, b, metric, lost: float) -> list[str]:
     """Return why the intervals decide nothing, if they do not."""
     reasons = []
-    if len(results.splits) == 1 and (results.pretrain_seconds[a] + results.pretrain_seconds[b]):
+    one_split, groups = len(results.splits) == 1, results.groups
+    if one_split and (results.pretrain_seconds[a] + results.pretrain_seconds[b]):
         reasons.append(
             "No verdict: one split has one pretraining, and the next may turn out otherwise. The "
             "intervals are of these encoders. Take cv=5."
+        )
+    if one_split and groups is not None and len(np.unique(groups[results.splits[0][1]])) == 1:
+        reasons.append(
+            "No verdict: all test samples are of one group, and the next may differ by any amount."
+        )
+    if lost > MOST_LOST:
+        reasons.append(
+            f"No verdict: {a!r} or {b!r} failed in {100 * lost:.0f} % of the draws, which may be "
+            "the hard ones."
         )
     if metric == "neg_calibration_error":
         reasons.append(
@@ -268,13 +284,23 @@ def _why_no_verdict(results: LabelEfficiencyResults, a: str, b: str, metric: str
     return reasons
 
 
-def _notes(results: LabelEfficiencyResults) -> list[str]:
+def _lost(results: LabelEfficiencyResults, a: str, b: str, metric: str) -> float:
+    """Return the share of draws that are left out, of the sizes that are compared at all."""
+    missing = np.isnan(results.scores(metric)[a]) | np.isnan(results.scores(metric)[b])
+    compared = ~missing.all(axis=(0, 2))
+    return float(missing[:, compared].mean()) if compared.any() else 0.0
+
+
+def _notes(results: LabelEfficiencyResults, lost: float) -> list[str]:
     """Return what the intervals cannot tell."""
+    notes = []
+    if 0 < lost <= MOST_LOST:
+        notes.append(f"{100 * lost:.0f} % of the draws are left out, as a fit failed there.")
     if results.protocol != "resample":
-        return ["The labels were drawn once: the intervals tell nothing of other labels."]
-    if (results.n_labels == [[len(train)] for train, _ in results.splits]).all():
-        return ["All training samples have labels: the intervals tell nothing of others."]
-    return []
+        notes.append("The labels were drawn once: the intervals tell nothing of other labels.")
+    elif (results.n_labels == [[len(train)] for train, _ in results.splits]).all():
+        notes.append("All training samples have labels: the intervals tell nothing of others.")
+    return notes
 
 
 def _level_of_each(covariance: np.ndarray, level: float) -> float:

@@ -73,8 +73,8 @@ def label_efficiency_curve(
         Labelled subsets per split and size. "auto": 20, or 5 with ``protocol="dradjat2025"``.
     groups : array-like of shape (n_samples,), default=None
         Patient or study of every sample; never divided between training and test samples, and
-        taken for one sample by `compare`. Nothing is known of the groups of `X_unlabeled`: leave
-        out of it other samples of the same patients.
+        taken for one test sample by `compare`. Nothing is known of the groups of `X_unlabeled`:
+        leave out of it other samples of the same patients.
     scoring : str, list of str or None, default=None
         Metrics: "accuracy", "balanced_accuracy", "f1_macro", "neg_log_loss" and
         "neg_calibration_error" (expected calibration error of the predicted class, 15 bins [2]_),

@@ -32,6 +32,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 from scipy import stats
 
 from ._results import LabelEfficiencyResults
@@ -229,11 +230,14 @@ class _Split:
         self.n_draws = fitted.sum(axis=-1)
         n = np.maximum(self.n_draws, 1)
         test = results.splits[s][1]
-        labels = test if results.groups is None else results.groups[test]
-        self.units, codes = np.unique(labels, return_inverse=True)
+        effects = influence / len(test)  # entries, sizes, draws, units
+        self.units = test
+        if results.groups is not None:
+            self.units, codes = np.unique(results.groups[test], return_inverse=True)
+            belongs = sp.csr_array((np.ones(len(test)), (np.arange(len(test)), codes)))
+            shape = *effects.shape[:-1], len(self.units)
+            effects = (effects.reshape(-1, len(test)) @ belongs).reshape(shape)
         few = len(self.units) / max(len(self.units) - 1, 1)
-        membership = np.eye(len(self.units))[codes] / len(test)
-        effects = influence @ membership  # entries, sizes, draws, units
         mean = value.sum(axis=-1) / n
         deviation = np.where(fitted, value - mean[..., None], 0.0)
         self.mean = np.where(self.n_draws > 0, mean, np.nan)
@@ -241,8 +245,8 @@ class _Split:
         self.draw_effects = np.moveaxis(deviation, -1, 0)
         both = np.einsum("ekju,e->kju", effects, _sign(len(value)))
         single = np.einsum("ekji,e->ki", influence, _sign(len(value))) / len(test)
-        alone = (single**2).sum()
-        self.likeness = (both.sum(axis=1) ** 2).sum() / alone if alone > 0 else 1.0
+        alone = (single**2).sum() * len(test) / max(len(test) - 1, 1)
+        self.likeness = few * (both.sum(axis=1) ** 2).sum() / alone if alone > 0 else 1.0
         rest = both - both.sum(axis=1, keepdims=True) / n[:, None, None]
         rest = np.where(fitted[..., None], rest, 0.0)
         self.noise = few * (rest**2).sum(axis=(1, 2)) / np.maximum(self.n_draws - 1, 1)
@@ -279,10 +283,10 @@ def _overlap(results) -> np.ndarray:
 
 
 def _pool(results, draws, n_draws, share) -> np.ndarray:
-    """Return the factor of the pool, for an overlap of 1.
+    """Return the factor of the pool, for an overlap of 1: of a pool of one sample.
 
-    What all draws have in common by coming from one pool, per labelled sample; a symmetric root,
-    so that the sizes share the pool's luck.
+    What all draws have in common by coming from one pool; a symmetric root, so that the sizes share
+    the pool's luck.
     """
     n_entries, n_sizes = draws.shape[1:]
     factor = np.zeros((n_entries, n_entries, n_sizes))
@@ -290,20 +294,21 @@ def _pool(results, draws, n_draws, share) -> np.ndarray:
         return factor  # the draws differ in seeds, not in labels
     n = results.n_labels.mean(axis=0)
     fraction = (results.n_labels / [[len(train)] for train, _ in results.splits]).mean(axis=0)
-    # Of the variance of a new subset: what stays within one pool, and the rest for each sample.
+    # Of the variance of a new subset: what shows within one pool, and N times what does not.
     within = 1 - fraction * (1 + fraction) / 2
-    per_label = n * (1 + fraction) / 2
-    # Where nearly all samples are labelled the draws hardly differ: there the variance per
-    # labelled sample is that of the largest size that leaves half of them out.
-    seen = np.flatnonzero(fraction <= 0.5)
-    last = seen[-1] if len(seen) else 0
-    if fraction[last] >= 1:
+    hidden = n * (1 + fraction) / 2
+    # What a pool hides is the same for all sizes, but where nearly all samples are labelled the
+    # draws hardly differ: there it is that of the largest size that leaves half of them out.
+    seen = np.flatnonzero((n_draws > 1).any(axis=0) & (fraction < 1))
+    if not len(seen):
         return factor
+    half = seen[fraction[seen] <= 0.5]
+    last = half[-1] if len(half) else seen[0]
     pieces = np.where(n_draws > 0, share**2 / np.maximum(n_draws, 1), 0.0).sum(axis=0)
     for k in range(n_sizes):
         at = min(k, last)
         F = draws[:, :, at]
-        variance = F.T @ F / max(pieces[at], 1e-300) / within[at] * per_label[at]
+        variance = F.T @ F / max(pieces[at], 1e-300) / within[at] * hidden[at]
         values, vectors = np.linalg.eigh(variance)
         factor[:, :, k] = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
     return factor

@@ -89,7 +89,9 @@ def row(c) -> list[str]:
         mark = {"helps": " \\*", "hurts": " \\*", "cannot tell": ""}[verdict]
         cells.append(f"{difference:+.3f} ({low:+.3f}, {high:+.3f}){mark}")
     low, high = c.gain_interval
-    saved = [f"{100 * s:.0f} %" if np.isfinite(s) else "not reached" for s in c.labels_saved_interval]
+    saved = [
+        f"{100 * s:.0f} %" if np.isfinite(s) else "not reached" for s in c.labels_saved_interval
+    ]
     return [
         *cells,
         f"{c.gain:+.3f} ({low:+.3f}, {high:+.3f})",

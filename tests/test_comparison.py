@@ -966,3 +966,18 @@ def test_pairing_makes_a_difference_surer_than_its_parts():
     c = compare(results, "a", "b", metric=LOSS)
     widths = [np.diff(parts[name][:, 1:], axis=1) for name in "ab"]
     assert (np.diff(c.interval, axis=1) < np.minimum(*widths)).all()
+
+
+def test_the_best_entry_is_that_with_the_largest_area():
+    # "early" has the higher mean of the three scores, "late" the higher curve over most labels.
+    y = np.zeros(10, dtype=int)
+    curves = {"early": [-1.0, -4.0, -4.0], "late": [-5.0, -3.0, -3.0]}
+    entries = {
+        name: [with_scores(np.array(curve)[:, None, None] + np.zeros((3, 2, 10)), y)]
+        for name, curve in curves.items()
+    }
+    results = results_of(entries, y, [10], sizes=[10, 20, 200])
+    assert results.best(metric=LOSS) == "late"
+    assert compare(results, "late", "early", metric=LOSS).gain > 0
+    entries["late"][0].p_true[1:] = np.nan
+    assert results_of(entries, y, [10], sizes=[10, 20, 200]).best(metric=LOSS) == "early"

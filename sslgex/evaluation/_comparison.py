@@ -7,7 +7,7 @@ from scipy import stats
 from scipy.optimize import isotonic_regression
 
 from ._metrics import METRICS
-from ._results import LabelEfficiencyResults, require_pandas
+from ._results import LabelEfficiencyResults, area_weights, require_pandas
 from ._variance import Curves, estimate, half_width
 
 N_SAMPLES = 2000
@@ -326,19 +326,13 @@ def _area_weights(results: LabelEfficiencyResults, known: np.ndarray, lo, hi, ar
             f"No size is between lo={lo} and hi={hi}; both were fitted with "
             f"{sizes[known].tolist()}."
         )
-    x = results.n_labels.mean(axis=0)
+    n_labels = results.n_labels.mean(axis=0)
+    weights = area_weights(n_labels, inside)
     if area == "integral":
-        x = x / np.mean([len(train) for train, _ in results.splits])
-    weights = np.zeros(len(sizes))
-    widths = np.diff(x[inside])
-    weights[np.flatnonzero(inside)[:-1]] += widths / 2
-    weights[np.flatnonzero(inside)[1:]] += widths / 2
-    if not widths.any():
-        if area == "integral":
+        width = np.ptp(n_labels[inside]) / np.mean([len(train) for train, _ in results.splits])
+        if width == 0:
             raise ValueError("An area needs two sizes or more between lo and hi.")
-        weights[inside] = 1 / inside.sum()
-    elif area != "integral":
-        weights /= weights.sum()
+        weights *= width
     return weights, sizes[inside][0], sizes[inside][-1]
 
 

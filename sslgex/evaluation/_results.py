@@ -84,7 +84,10 @@ class LabelEfficiencyResults:
         return {name: self._scores(name, metric) for name in self.entries}
 
     def best(self, names=None, *, metric=None) -> str:
-        """Return the entry with the highest score on average over splits, sizes and draws.
+        """Return the entry with the highest mean score over the range of sizes.
+
+        That is the area under its curve, as in the mean gain of `compare`: a size counts for the
+        labels it stands for.
 
         Parameters
         ----------
@@ -99,8 +102,14 @@ class LabelEfficiencyResults:
             Chosen by the test samples: as an opponent it is stronger than it is.
         """
         scores = self.scores(self.scoring[0] if metric is None else metric)
-        means = {name: _mean(scores[name], None) for name in (names or self.entries)}
-        return max(means, key=lambda name: np.nan_to_num(means[name], nan=-np.inf))
+        n_labels = self.n_labels.mean(axis=0)
+        means = {}
+        for name in names or self.entries:
+            curve = _mean(scores[name], (0, 2))
+            known = ~np.isnan(curve)
+            weights = area_weights(n_labels, known)
+            means[name] = curve[known] @ weights[known] if known.any() else -np.inf
+        return max(means, key=lambda name: means[name])
 
     @classmethod
     def join(cls, results) -> "LabelEfficiencyResults":
@@ -206,6 +215,26 @@ class LabelEfficiencyResults:
             means = "".join(f"{mean:9.3f}" for mean in _mean(scores, (0, 2)))
             lines.append(f"{name:<{width}}{means}")
         return "\n".join(lines)
+
+
+def area_weights(n_labels: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Return the weights of the sizes in the mean height of a curve of straight lines.
+
+    Parameters
+    ----------
+    n_labels : ndarray of shape (n_sizes,)
+        Increasing.
+    inside : ndarray of shape (n_sizes,), bool
+        Those that count.
+    """
+    weights = np.zeros(len(n_labels))
+    widths = np.diff(n_labels[inside])
+    if not widths.any():
+        weights[inside] = 1 / max(inside.sum(), 1)
+        return weights
+    weights[np.flatnonzero(inside)[:-1]] += widths / 2
+    weights[np.flatnonzero(inside)[1:]] += widths / 2
+    return weights / widths.sum()
 
 
 def _mean(scores: np.ndarray, axis):

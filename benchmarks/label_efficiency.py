@@ -73,12 +73,12 @@ def tables(results, title: str, ours: list[str], n_genes: int) -> str:
         means = mean_scores(results, metric=metric)
         head = [name, *(f"{n} labels" for n in results.label_sizes)]
         rows = [[entry, *(f"{m:.3f}" for m in means[entry][:, 0])] for entry in results.entries]
-        lines += csv_table(f"{title}: mean {name}", head, rows)
+        lines += csv_table(f"Mean {name}", head, rows)
         opponent = results.best(baselines, metric=metric)
         head = ["entry", *(f"{n} labels" for n in results.label_sizes)]
         head += ["mean gain", "verdict", "labels saved"]
         rows = [row(compare(results, entry, opponent, metric=metric)) for entry in ours]
-        lines += csv_table(f"{title}: {name} minus that of {opponent}", head, rows)
+        lines += csv_table(f"{name.capitalize()} minus that of {opponent}", head, rows)
     return "\n".join(lines)
 
 

@@ -34,7 +34,7 @@ N_GENES, N_FACTORS, N_COMPONENTS = 80, 10, 24
 
 
 class Design(NamedTuple):
-    """How many samples, of how many to a patient, in how many splits and draws per split."""
+    """How many samples, so many to a patient; splits, and draws and test samples in each."""
 
     n_samples: int
     per_patient: int

@@ -61,6 +61,9 @@ encoder_ : torch.nn.Module
 mean_, scale_ : ndarray of shape (`n_features_in_`,), float64, or None
     What `standardize` subtracts and divides by; infinite scale for genes constant in `fit`. None
     if ``standardize=False``.
+components_ : ndarray of shape (n_components, `n_features_in_`), float32
+    The first 128 principal axes of those genes, or as many as there are: the linear path of
+    ``SSLClassifier(head="pooled")``.
 loss_curve_ : list of float
     Mean pretext loss of every epoch.
 validation_loss_curve_ : list of float or None

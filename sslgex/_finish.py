@@ -10,8 +10,10 @@ from torch import nn
 from ._callbacks import Task
 from ._encoders import seeded_clone, transform
 from ._head import LinearHead, class_weights
+from ._linear_path import Features, LinearPath
 from ._nn.init import linear
 from ._parameters import epoch_line
+from ._pooled import PooledHead
 from ._training.device import resolve_device, resolve_precision
 from ._training.finetuning import FineTuning, fine_tune, split_labelled
 from ._training.rows import Rows
@@ -27,10 +29,13 @@ class Finish(NamedTuple):
     head: object
     history: list[dict]
     n_embedding: int
+    linear_path: LinearPath | None = None
 
 
 def check_head(clf, sample_weight) -> None:
     """Raise unless the classifier's ``head`` goes with its mode and the weights."""
+    if clf.head == "pooled" and clf.mode == "unfrozen":
+        raise ValueError("head='pooled' is not trained along: use head='linear' or mode='frozen'.")
     if isinstance(clf.head, str):
         return
     if clf.mode == "unfrozen":
@@ -47,7 +52,9 @@ def check_head(clf, sample_weight) -> None:
 
 def takes_unlabeled(head) -> bool:
     """Tell whether a head learns from unlabelled samples too."""
-    return not isinstance(head, str) and has_fit_parameter(head, "X_unlabeled")
+    if isinstance(head, str):
+        return head == "pooled"
+    return has_fit_parameter(head, "X_unlabeled")
 
 
 def finish(clf, encoder, X, matrix, y, sample_weight, pool, task: Task) -> Finish:
@@ -65,8 +72,8 @@ def finish(clf, encoder, X, matrix, y, sample_weight, pool, task: Task) -> Finis
         Their labels.
     sample_weight : ndarray of shape (n_samples,) or None
         Their weights.
-    pool : list of ndarray or None
-        Embeddings of unlabelled samples; None if the head does not take them.
+    pool : list of (matrix, ndarray) or None
+        Unlabelled samples and their embedding; None if the head does not take them.
     task : Task
         Of which this becomes a part.
     """
@@ -85,12 +92,14 @@ def finish(clf, encoder, X, matrix, y, sample_weight, pool, task: Task) -> Finis
                 "tell them apart by. Is this the right matrix, samples in rows?"
             )
     if Z is not None and clf.head != "sgd":
+        more = {} if sample_weight is None else {"sample_weight": sample_weight[train]}
+        if clf.head == "pooled":
+            return _pool(clf, encoder, matrix, Z, y, more, pool, seeds, task)
         head = clf.head
         if head == "linear":
             head = LinearHead(clf.class_weight, random_state=seeds.integer("split"))
-        more = {} if sample_weight is None else {"sample_weight": sample_weight[train]}
         if pool is not None:
-            more["X_unlabeled"] = np.concatenate(pool) if pool else Z[:0]
+            more["X_unlabeled"] = np.concatenate([z for _, z in pool]) if pool else Z[:0]
         # Held-out samples must tell of a head that has not seen them either.
         head = seeded_clone(head, clf.random_state).fit(Z[train], y[train], **more)
         if not by_gradient:
@@ -98,6 +107,18 @@ def finish(clf, encoder, X, matrix, y, sample_weight, pool, task: Task) -> Finis
             return Finish(encoder, head, [], Z.shape[1])
     split = train, held_out
     return _train(clf, encoder, matrix, Z, head, codes, split, sample_weight, seeds, task)
+
+
+def _pool(clf, encoder, matrix, Z, y, more: dict, pool: list, seeds: Seeds, task: Task) -> Finish:
+    """Fit the pooled head."""
+    path = LinearPath.of(encoder, [matrix, *(m for m, _ in pool)], seeds.integer("components"))
+    parts = [path.features(m, z, genes=False) for m, z in pool]
+    if parts:
+        more["X_unlabeled"] = Features(*map(np.concatenate, zip(*parts, strict=True)))
+    head = PooledHead(clf.class_weight, random_state=seeds.integer("split"))
+    head.fit(path.features(matrix, Z), y, **more)
+    task.begin("fit-head").end()
+    return Finish(encoder, head, [], Z.shape[1], path)
 
 
 def _train(

@@ -19,6 +19,8 @@ FALLBACK = 10.0
 # The likelihood rises and falls along the grid; after so many steps down the rest is not fitted,
 # which saves the slowest fits.
 PATIENCE = 2
+# Log probability of a class that a fold's training part lacks.
+LACKING = -50.0
 
 
 class LinearHead(ClassifierMixin, BaseEstimator):
@@ -49,6 +51,8 @@ class LinearHead(ClassifierMixin, BaseEstimator):
     penalty_ : float
         What the squared weights cost beside the weighted mean log loss: that loss plus
         ``penalty_ * (coef_ ** 2).sum()`` is what the fit minimises.
+    out_of_fold : ndarray of shape (n_samples, n_classes)
+        Log probabilities at `C_` by fits without the sample; NaN for samples in no fold. Not saved.
     """
 
     def __init__(self, class_weight="sqrt", *, n_folds=5, random_state=None):
@@ -95,7 +99,7 @@ class LinearHead(ClassifierMixin, BaseEstimator):
             # Few samples of many classes are what this is for.
             warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
             warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-            C, self.log_likelihood_ = self._tune(X, codes, weight)
+            C, self.log_likelihood_, self.out_of_fold = self._tune(X, codes, weight)
             model = LogisticRegression(C=C, tol=1e-6, max_iter=5000).fit(X, codes, weight)
         coef, intercept = model.coef_ / size, model.intercept_
         self.C_ = C / size**2
@@ -143,25 +147,26 @@ class LinearHead(ClassifierMixin, BaseEstimator):
         """Return the likeliest class."""
         return self.classes_[self.log_odds(X).argmax(axis=1)]
 
-    def _tune(self, X, codes, weight) -> tuple[float, float]:
+    def _tune(self, X, codes, weight) -> tuple[float, float, np.ndarray]:
         folds = inner_folds(codes, self.n_folds, self.random_state)
+        predicted = np.full((len(GRID), len(X), len(self.classes_)), np.nan)
         if not folds:
-            return FALLBACK, -np.inf
+            return FALLBACK, -np.inf, predicted[0]
         models = [LogisticRegression(tol=1e-3, max_iter=2000, warm_start=True) for _ in folds]
         likelihoods: list[float] = []
-        for C in GRID:
+        for C, log_p in zip(GRID, predicted, strict=True):
             total = 0.0
             for model, (train, test) in zip(models, folds, strict=True):
                 model.set_params(C=C).fit(X[train], codes[train], weight[train])
-                column = np.searchsorted(model.classes_, codes[test])
-                log_p = model.predict_log_proba(X[test])
-                total += weight[test] @ log_p[np.arange(len(test)), column]
+                log_p[test] = LACKING
+                log_p[np.ix_(test, model.classes_)] = model.predict_log_proba(X[test])
+                total += weight[test] @ log_p[test, codes[test]]
             likelihoods.append(total)
             if len(likelihoods) - 1 - int(np.argmax(likelihoods)) >= PATIENCE:
                 break
         best = int(np.argmax(likelihoods))
         judged = np.concatenate([test for _, test in folds])
-        return float(GRID[best]), likelihoods[best] / weight[judged].sum()
+        return float(GRID[best]), likelihoods[best] / weight[judged].sum(), predicted[best]
 
 
 def inner_folds(codes: np.ndarray, n_folds: int, random_state) -> list:

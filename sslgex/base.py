@@ -29,6 +29,7 @@ from ._parameters import (
     check_sizes,
     epoch_line,
 )
+from ._training.components import principal_components
 from ._training.device import resolve_device, resolve_precision
 from ._training.embed import embed, first_layer
 from ._training.engine import Engine
@@ -43,6 +44,7 @@ from ._training.views import make_sources
 # passes than this over a larger one.
 AUTO_STEPS = 300
 AUTO_EPOCHS = 10
+N_COMPONENTS = 128
 
 
 class BaseSSLTransformer(
@@ -239,6 +241,7 @@ class BaseSSLTransformer(
 
     def _pretrain(self, encoder: Encoder, rows: Rows, seeds: Seeds, device, X, y) -> Task:
         """Train ``encoder`` in place, record the history, return the task, still to be ended."""
+        self.components_ = principal_components(rows, N_COMPONENTS, seeds.integer("components"))
         train, held_out = self._split(len(rows), seeds)
         source, validation = make_sources(
             rows, train, held_out, batch_size=self.batch_size, seeds=seeds, device=device

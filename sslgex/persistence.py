@@ -23,7 +23,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._fitting import is_state
 from ._head import LinearHead
+from ._linear_path import LinearPath
 from ._nn.encoder import Encoder
+from ._pooled import PooledHead
 from ._untrained import UntrainedTransformer
 from .byol import ByolTransformer
 from .classifier import SSLClassifier
@@ -38,6 +40,8 @@ CLASSES = {
         ByolTransformer,
         FrozenEstimator,
         LinearHead,
+        LinearPath,
+        PooledHead,
         SSLClassifier,
         ScarfTransformer,
         UntrainedTransformer,

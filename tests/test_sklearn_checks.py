@@ -40,6 +40,7 @@ CLASSIFIERS = {
     "unfrozen": SSLClassifier(small(ScarfTransformer), max_epochs=2, batch_size=64),
     "frozen": SSLClassifier(small(ScarfTransformer), mode="frozen"),
     "pca": SSLClassifier(PCA(), mode="frozen"),
+    "pooled": SSLClassifier(small(ScarfTransformer), mode="frozen", head="pooled"),
 }
 INSTANCES = {cls.__name__: small(cls) for cls in TRANSFORMERS} | CLASSIFIERS
 

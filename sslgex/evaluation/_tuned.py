@@ -9,13 +9,14 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import ParameterGrid
-from sklearn.neighbors import NearestCentroid, NearestNeighbors
+from sklearn.neighbors import NearestCentroid
 from sklearn.preprocessing import normalize
 from sklearn.semi_supervised import LabelSpreading
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from .._encoders import seeded_clone
 from .._head import LinearHead, class_weights, inner_folds
+from .._propagation import neighbours
 
 # A logistic regression's penalty scales its probabilities. What the other classifiers have no
 # parameter for, they get by one: their log probabilities are divided by a temperature.
@@ -224,21 +225,6 @@ class Centroids(NearestCentroid):
         spread += np.median(spread)
         self.within_class_std_dev_ = np.where(spread > 0, spread, 1.0)
         return self
-
-
-def neighbours(X, Y=None, *, n_neighbors: int):
-    """Return the graph of X, (n, n), or which of X are nearest to each of Y, (n, m).
-
-    In the graph two samples are neighbours if either is among the other's nearest: the kernel of
-    scikit-learn's own name knows one direction, and a sample that is nobody's nearest keeps its
-    label to itself.
-    """
-    others = len(X) if Y is not None else len(X) - 1
-    near = NearestNeighbors(n_neighbors=min(n_neighbors, others)).fit(X)
-    if Y is not None:
-        return near.kneighbors_graph(Y).T
-    graph = near.kneighbors_graph()
-    return graph.maximum(graph.T)
 
 
 class Spreading(ClassifierMixin, BaseEstimator):

@@ -1,0 +1,186 @@
+"""The pooled head: linear experts on genes, components, embedding and neighbours, as one."""
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from ._head import LinearHead, class_weights, inner_folds
+from ._linear_path import Features
+from ._propagation import Neighbourhoods
+
+# How many samples' worth of trust each expert has before any score is known.
+TRUST = {"genes": 0.5, "components": 1.0, "embedding": 1.5, "propagated": 1.5}
+N_COMPONENTS = (4, 8, 16, 32, 64, 128)
+FALLBACK = 64  # components where nothing can choose, beside the embedding, and of neighbours
+
+
+class PooledHead(ClassifierMixin, BaseEstimator):
+    r"""Several linear classifiers, averaged in log space by how well they predict out of fold.
+
+    .. math:: p(c \mid x) \propto \prod_e p_e(c \mid x)^{w_e}, \quad w_e \geq 0, \sum_e w_e = 1
+
+    The experts are logistic regressions on the genes, on the leading principal components (as many
+    as predict best), on components and embedding side by side, and, where there are unlabelled
+    samples, one that has learned what the labels say of their neighbours. The weights have the
+    best out-of-fold log loss under a Dirichlet prior.
+
+    Parameters
+    ----------
+    class_weight : {"sqrt", "balanced"}, dict or None, default="sqrt"
+        As in `SSLClassifier`.
+    n_folds : int, default=5
+        Folds of the inner cross-validation; fewer where no class has as many samples.
+    random_state : int, RandomState instance or None, default=None
+        Shuffles the folds.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels.
+    experts_ : dict of str to LinearHead
+        "genes", "components", "embedding" and "propagated".
+    weights_ : dict of str to float
+        Their weights; those of the prior where no class has two samples.
+    n_components_ : int
+        Number of components of the second expert.
+    block_sizes_ : tuple of float
+        What components and embedding are divided by for the third.
+    """
+
+    def __init__(self, class_weight="sqrt", *, n_folds=5, random_state=None):
+        self.class_weight = class_weight
+        self.n_folds = n_folds
+        self.random_state = random_state
+
+    def fit(self, X: Features, y, sample_weight=None, X_unlabeled: Features | None = None):
+        """Fit the experts, then their weights.
+
+        Parameters
+        ----------
+        X : Features
+            Of the labelled samples.
+        y : array-like of shape (n_samples,)
+            Their labels, of at least two classes.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Multiplied with the class weights.
+        X_unlabeled : Features or None, default=None
+            Of the unlabelled samples; their genes are not looked at.
+
+        Returns
+        -------
+        self : PooledHead
+            The fitted head.
+        """
+        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        weight = class_weights(self.class_weight, self.classes_, y)
+        prior = np.bincount(codes, weight[codes])
+        weight = weight[codes]
+        if sample_weight is not None:
+            weight = weight * sample_weight
+        pool = X_unlabeled if X_unlabeled is not None and len(X_unlabeled.components) else None
+        everyone = X if pool is None else pool
+        self.block_sizes_ = tuple(
+            float(np.sqrt(block.var(axis=0).sum())) or 1.0
+            for block in (everyone.components[:, :FALLBACK], everyone.embedding)
+        )
+        folds = inner_folds(codes, self.n_folds, seed)
+
+        def linear(view: np.ndarray) -> LinearHead:
+            head = LinearHead(self.class_weight, n_folds=self.n_folds, random_state=seed)
+            return head.fit(view, y, sample_weight)
+
+        by_count = {
+            k: linear(X.components[:, :k])
+            for k in sorted({min(k, X.components.shape[1]) for k in N_COMPONENTS})
+        }
+        self.n_components_ = (
+            max(by_count, key=lambda k: by_count[k].log_likelihood_)
+            if folds
+            else min(by_count, key=lambda k: abs(k - FALLBACK))
+        )
+        self.experts_ = {
+            "genes": linear(X.genes),
+            "components": by_count[self.n_components_],
+            "embedding": linear(self._view("embedding", X)),
+        }
+        judged = [head.out_of_fold for head in self.experts_.values()]
+        if pool is not None:
+            near = Neighbourhoods(self._view("propagated", X), self._view("propagated", pool))
+            self.experts_["propagated"] = near.distil(np.arange(len(codes)), codes, prior)
+            judged.append(near.out_of_fold(folds, codes, prior))
+        trust = np.array([TRUST[name] for name in self.experts_])
+        found = trust / trust.sum()
+        if folds:
+            tested = np.concatenate([test for _, test in folds])
+            log_p = np.stack(judged)[:, tested]
+            found = opinion_weights(log_p, codes[tested], weight[tested] / weight.mean(), trust)
+        self.weights_ = dict(zip(self.experts_, found.tolist(), strict=True))
+        return self
+
+    def log_odds(self, X: Features) -> np.ndarray:
+        """Return the linear score of every class, (n_samples, n_classes)."""
+        check_is_fitted(self)
+        return sum(
+            weight * self.experts_[name].log_odds(self._view(name, X))
+            for name, weight in self.weights_.items()
+        )
+
+    def decision_function(self, X: Features):
+        """Return the score of every class; of two classes, the log odds of the second."""
+        scores = self.log_odds(X)
+        return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
+
+    def predict_proba(self, X: Features):
+        """Return the probability of every class, (n_samples, n_classes)."""
+        return softmax(self.log_odds(X), axis=1)
+
+    def predict(self, X: Features):
+        """Return the likeliest class."""
+        return self.classes_[self.log_odds(X).argmax(axis=1)]
+
+    def _view(self, expert: str, X: Features) -> np.ndarray:
+        """Return what an expert sees of the samples."""
+        if expert == "genes":
+            return X.genes
+        if expert == "components":
+            return X.components[:, : self.n_components_]
+        components = X.components[:, :FALLBACK]
+        if expert == "propagated":
+            return components
+        one, other = self.block_sizes_
+        return np.concatenate([components / one, X.embedding / other], axis=1)
+
+
+def opinion_weights(
+    log_p: np.ndarray, codes: np.ndarray, weight: np.ndarray, trust: np.ndarray
+) -> np.ndarray:
+    """Return the likeliest weights of experts whose log probabilities are averaged.
+
+    Parameters
+    ----------
+    log_p : ndarray of shape (n_experts, n_samples, n_classes)
+        Of samples that the experts were not fitted on.
+    codes : ndarray of shape (n_samples,)
+        True classes.
+    weight : ndarray of shape (n_samples,)
+        Of the samples.
+    trust : ndarray of shape (n_experts,)
+        Of the Dirichlet prior, in softmax coordinates.
+    """
+    rows = np.arange(len(codes))
+
+    def loss(logits):
+        w = softmax(logits)
+        pooled = log_softmax(np.tensordot(w, log_p, 1), axis=1)
+        error = np.exp(pooled) * weight[:, None]
+        error[rows, codes] -= weight
+        slope = (log_p * error).sum(axis=(1, 2))
+        value = -weight @ pooled[rows, codes] - trust @ np.log(w)
+        return value, w * (slope - w @ slope) - trust + w * trust.sum()
+
+    start = np.log(trust / trust.sum())
+    return softmax(minimize(loss, start, jac=True, method="L-BFGS-B").x)

@@ -1,0 +1,57 @@
+"""Principal components of rows that need not fit into memory together."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from .rows import Rows
+
+EXTRA = 10  # directions beyond those asked for, which make these exact sooner
+PASSES = 4
+SIZE = 1024  # rows at a time
+
+
+def principal_components(rows: Rows, n_components: int, seed: int) -> np.ndarray:
+    """Return the leading principal axes of the rows, by randomised subspace iteration [1]_.
+
+    Parameters
+    ----------
+    rows : Rows
+        Two or more.
+    n_components : int
+        Number of axes; fewer come where the rows have no more.
+    seed : int
+        Of the start.
+
+    Returns
+    -------
+    components : ndarray of shape (n_components, n_features), float32
+        Orthonormal, the axis of the largest variance first, the largest entry of each positive.
+
+    References
+    ----------
+    .. [1] Halko, Martinsson, Tropp (2011). Finding structure with randomness: probabilistic
+       algorithms for constructing approximate matrix decompositions. SIAM Review 53.
+    """
+    size = max(1, min(n_components + EXTRA, len(rows) - 1, rows.n_features))
+    mean = sum(block.sum(axis=0, dtype=np.float64) for block in _blocks(rows)) / len(rows)
+    mean = mean.astype(np.float32)
+    rng = np.random.default_rng(seed)
+    basis = rng.standard_normal((rows.n_features, size), dtype=np.float32)
+    for _ in range(PASSES):
+        image = np.zeros_like(basis)
+        for block in _blocks(rows, mean):
+            image += block.T @ (block @ basis)
+        basis = np.linalg.qr(image)[0]
+    scores = np.concatenate([block @ basis for block in _blocks(rows, mean)])
+    _, spread, turn = np.linalg.svd(scores, full_matrices=False)
+    found = spread > spread[0] * len(rows) * np.finfo(np.float32).eps
+    components = (turn @ basis.T)[found][:n_components]
+    largest = np.abs(components).argmax(axis=1)
+    return components * np.sign(components[np.arange(len(components)), largest])[:, None]
+
+
+def _blocks(rows: Rows, mean: np.ndarray | None = None) -> Iterator[np.ndarray]:
+    for start in range(0, len(rows), SIZE):
+        block = rows.take(np.arange(start, min(start + SIZE, len(rows))))
+        yield block if mean is None else block - mean

@@ -16,7 +16,7 @@ class Features(NamedTuple):
     Attributes
     ----------
     genes : ndarray of shape (n_samples, n_genes)
-        Standardised; of unlabelled samples none, (n_samples, 0): nobody looks at them.
+        Standardised; (0, n_genes) of unlabelled samples, whose genes nobody looks at.
     components : ndarray of shape (n_samples, n_components)
         Principal components, that of the largest variance first.
     embedding : ndarray of shape (n_samples, n_embedding)
@@ -56,9 +56,9 @@ class LinearPath(BaseEstimator):
     def features(self, matrix, embedding: np.ndarray, *, genes: bool = True) -> Features:
         """Return what there is to see of the samples of a checked matrix."""
         rows = Rows([matrix], self.mean_, self.scale_)
-        if genes:
-            values = rows.take(np.arange(len(rows)))
-            return Features(values, values @ self.components_.T, embedding)
-        parts = [block @ self.components_.T for block in rows.blocks()]
-        none = np.empty((len(rows), 0), dtype=np.float32)
-        return Features(none, np.concatenate(parts)[: len(rows)], embedding)
+        axes = self.components_.T.astype(np.float64)
+        # In float64, so that a sample's components do not depend on its neighbours.
+        parts = [block.astype(np.float64) @ axes for block in rows.blocks()]
+        components = np.concatenate(parts)[: len(rows)]
+        values = rows.take(np.arange(len(rows) if genes else 0))
+        return Features(values, components, embedding)

@@ -50,7 +50,7 @@ class LinearPath(BaseEstimator):
         statistics = Rows(matrices).statistics()
         path.mean_, path.scale_ = statistics.mean, statistics.scale
         rows = Rows(matrices, path.mean_, path.scale_)
-        path.components_ = principal_components(rows, N_COMPONENTS, seed)
+        path.components_, _ = principal_components(rows, N_COMPONENTS, seed)
         return path
 
     def features(self, matrix, embedding: np.ndarray, *, genes: bool = True) -> Features:

@@ -51,6 +51,9 @@ class UntrainedTransformer(BaseSSLTransformer):
             verbose=0,
         )
 
+    def _make_encoder(self, rows, seeds):
+        return self._make_mlp(seeds)
+
     def _pretrain(self, encoder, rows, seeds, device, X, y) -> Task:
         """Leave the encoder as it is."""
         self.history_, self.loss_curve_, self.validation_loss_curve_ = [], [], None

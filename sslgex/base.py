@@ -18,7 +18,8 @@ from sklearn.utils.validation import check_is_fitted
 from ._callbacks import CallbackSupportMixin, Task
 from ._fitting import all_or_nothing
 from ._inputs import LARGEST, check_X, check_X_unlabeled, gene, with_obs_names
-from ._nn.encoder import Encoder
+from ._nn.encoder import Encoder, MLPEncoder
+from ._nn.residual import ResidualEncoder
 from ._parameters import (
     COUNT,
     NOT_NEGATIVE,
@@ -45,6 +46,7 @@ from ._training.views import make_sources
 AUTO_STEPS = 300
 AUTO_EPOCHS = 10
 N_COMPONENTS = 128
+STEM = 64  # of them, where the residual encoder starts
 
 
 class BaseSSLTransformer(
@@ -62,7 +64,7 @@ class BaseSSLTransformer(
 
     _parameter_constraints: dict = {
         "hidden_layer_sizes": ["array-like"],
-        "architecture": [StrOptions({"mlp"})],
+        "architecture": [StrOptions({"mlp", "residual"})],
         "embedding": [StrOptions({"all", "last"})],
         "standardize": ["boolean"],
         "layer": [str, None],
@@ -163,7 +165,7 @@ class BaseSSLTransformer(
         rows = self._rows(matrices)
 
         seeds = Seeds(self.random_state)
-        encoder = self._make_encoder(seeds)
+        encoder = self._make_encoder(rows, seeds)
         task = self._pretrain(encoder, rows, seeds, device, X, y)
         encoder.reestimate(first_layer(encoder, rows, device))
         self.encoder_ = encoder.eval()
@@ -229,9 +231,22 @@ class BaseSSLTransformer(
             )
         return statistics
 
-    def _make_encoder(self, seeds: Seeds) -> Encoder:
-        """Return the untrained encoder."""
-        return Encoder(
+    def _make_encoder(self, rows: Rows, seeds: Seeds) -> Encoder:
+        """Return the untrained encoder; set the principal components."""
+        seed = seeds.integer("components")
+        self.components_, deviations = principal_components(rows, N_COMPONENTS, seed)
+        if self.architecture == "residual":
+            return ResidualEncoder(
+                self.components_[:STEM],
+                float(np.sqrt((deviations[:STEM] ** 2).mean())),
+                self.hidden_layer_sizes,
+                dropout=self.dropout,
+                generator=seeds.generator("weights"),
+            )
+        return self._make_mlp(seeds)
+
+    def _make_mlp(self, seeds: Seeds) -> MLPEncoder:
+        return MLPEncoder(
             self.n_features_in_,
             self.hidden_layer_sizes,
             embedding=self.embedding,
@@ -241,7 +256,6 @@ class BaseSSLTransformer(
 
     def _pretrain(self, encoder: Encoder, rows: Rows, seeds: Seeds, device, X, y) -> Task:
         """Train ``encoder`` in place, record the history, return the task, still to be ended."""
-        self.components_ = principal_components(rows, N_COMPONENTS, seeds.integer("components"))
         train, held_out = self._split(len(rows), seeds)
         source, validation = make_sources(
             rows, train, held_out, batch_size=self.batch_size, seeds=seeds, device=device

@@ -24,7 +24,8 @@ from sklearn.utils.validation import check_is_fitted
 from ._fitting import is_state
 from ._head import LinearHead
 from ._linear_path import LinearPath
-from ._nn.encoder import Encoder
+from ._nn.encoder import Encoder, MLPEncoder
+from ._nn.residual import ResidualEncoder
 from ._pooled import PooledHead
 from ._untrained import UntrainedTransformer
 from .byol import ByolTransformer
@@ -204,7 +205,10 @@ class _Packer:
             return self._pack_array(value, name)
         if isinstance(value, Encoder):
             state = {k: self._store(v.numpy(), f"{name}.{k}") for k, v in _state(value).items()}
-            return {"encoder": state, "embedding": value.embedding, "dropout": value.dropout.p}
+            node = {"encoder": state, "dropout": value.dropout.p}
+            if isinstance(value, MLPEncoder):
+                node["embedding"] = value.embedding
+            return node
         if CLASSES.get(type(value).__name__) is type(value):
             return self._pack_estimator(value, name)
         raise TypeError(_not_ours(value, name))
@@ -276,15 +280,15 @@ def _unpack_values(values: list, dtype: str) -> np.ndarray:
 def _unpack_encoder(node: dict, arrays: dict[str, np.ndarray]) -> Encoder:
     state = {k: torch.from_numpy(arrays[name].copy()) for k, name in node["encoder"].items()}
     # Sizes come from the tensors that are there, not from numbers that could promise more.
-    n_features = state["input.linear.weight"].shape[1]
-    n_blocks = sum(name.startswith("norms.") and name.endswith(".weight") for name in state)
-    encoder = Encoder(
-        n_features,
-        [len(state[f"norms.{i}.weight"]) for i in range(n_blocks)],
-        embedding=node["embedding"],
-        dropout=node["dropout"],
-        generator=torch.Generator(),
-    )
+    stem = state["input.linear.weight"]
+    n_norms = sum(name.startswith("norms.") and name.endswith(".weight") for name in state)
+    sizes = [len(state[f"norms.{i}.weight"]) for i in range(n_norms)]
+    how = {"dropout": node["dropout"], "generator": torch.Generator()}
+    encoder: Encoder
+    if "embedding" in node:
+        encoder = MLPEncoder(stem.shape[1], sizes, embedding=node["embedding"], **how)
+    else:
+        encoder = ResidualEncoder(stem, 1.0, sizes[1::2], **how)
     encoder.load_state_dict(state)
     return encoder.eval()
 

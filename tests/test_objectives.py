@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sslgex import ByolTransformer, ScarfTransformer, SSLClassifier, VimeTransformer
-from sslgex._nn.encoder import Encoder
+from sslgex._nn.encoder import MLPEncoder
 from sslgex._nn.init import linear
 from sslgex._nn.losses import cosine_loss, info_nce, spread
 from sslgex._nn.momentum import cosine_decay
@@ -76,7 +76,7 @@ def random_affine(module):
 
 def encoder(n_genes=N, sizes=(7, 5)):
     kw = {"embedding": "all", "dropout": 0.0}
-    return random_affine(Encoder(n_genes, sizes, generator=generator(), **kw))
+    return random_affine(MLPEncoder(n_genes, sizes, generator=generator(), **kw))
 
 
 def scarf(symmetric=True, temperature=0.5):

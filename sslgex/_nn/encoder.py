@@ -1,4 +1,4 @@
-"""The encoder: from standardised genes to an embedding."""
+"""Encoders: from standardised genes to an embedding."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -41,9 +41,56 @@ class BatchNorm(nn.BatchNorm1d):
 
 
 class Encoder(nn.Module):
-    """Blocks of Linear - BatchNorm - ReLU - Dropout.
+    """What all encoders share.
 
-    Called on standardised genes, (n_samples, n_features), it returns the embedding.
+    Called on standardised genes, (n_samples, n_features), an encoder returns the embedding.
+
+    Attributes
+    ----------
+    input : WideInput
+        The first layer.
+    dropout : Dropout
+        Of hidden units.
+    n_representation : int
+        Width of what the pretext heads read.
+    n_embedding : int
+        Width of the embedding.
+    """
+
+    input: WideInput
+    dropout: Dropout
+    n_representation: int
+    n_embedding: int
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Embed standardised genes."""
+        (h,) = self.input([x])
+        return self.embed(h)
+
+    def embed(self, h: Tensor) -> Tensor:
+        """Embed the outputs of the first layer."""
+        raise NotImplementedError
+
+    def represent(self, views: Sequence[Tensor]) -> list[Tensor]:
+        """Return what the pretext heads read of every view, each normalised by itself."""
+        raise NotImplementedError
+
+    def reestimate(self, h: Tensor) -> None:
+        """Set the BatchNorm statistics to those of clean rows, block after block.
+
+        Training leaves running averages over corrupted and clean views and over weights that
+        have since moved on.
+
+        Parameters
+        ----------
+        h : Tensor of shape (n_samples, n_hidden)
+            Outputs of the first layer for the rows.
+        """
+        raise NotImplementedError
+
+
+class MLPEncoder(Encoder):
+    """Blocks of Linear - BatchNorm - ReLU - Dropout.
 
     Parameters
     ----------
@@ -83,20 +130,15 @@ class Encoder(nn.Module):
         self.dropout = Dropout(dropout)
 
     @property
-    def n_representation(self) -> int:
-        """Width of what the pretext heads read: the last block's output."""
+    def n_representation(self) -> int:  # type: ignore[override]
+        """Width of the last block's output."""
         return self.norms[-1].num_features
 
     @property
-    def n_embedding(self) -> int:
+    def n_embedding(self) -> int:  # type: ignore[override]
         """Width of the embedding."""
         norms = self.norms if self.embedding == "all" else self.norms[-1:]
         return sum(norm.num_features for norm in norms)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Embed standardised genes."""
-        (h,) = self.input([x])
-        return self.embed(h)
 
     def embed(self, h: Tensor) -> Tensor:
         """Embed the outputs of the first layer."""
@@ -120,16 +162,7 @@ class Encoder(nn.Module):
 
     @torch.no_grad()
     def reestimate(self, h: Tensor) -> None:
-        """Set the BatchNorm statistics to those of clean rows, block after block.
-
-        Training leaves running averages over corrupted and clean views and over weights that
-        have since moved on.
-
-        Parameters
-        ----------
-        h : Tensor of shape (n_samples, hidden_layer_sizes[0])
-            Outputs of the first layer for the rows.
-        """
+        """Set the BatchNorm statistics to those of clean rows, block after block."""
         for i, norm in enumerate(self.norms):
             variance, mean = torch.var_mean(h, dim=0, correction=0)
             norm.running_mean.copy_(mean)

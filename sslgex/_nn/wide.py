@@ -32,11 +32,21 @@ def adamw(parameters: list[nn.Parameter], *, lr: float, weight_decay: float) -> 
 
 
 class Wide(nn.Module):
-    """A layer that owns the update of its weights."""
+    """A layer that owns the update of its weights.
+
+    Attributes
+    ----------
+    rate : float
+        Its learning rate as a share of the network's.
+    """
+
+    rate = 1.0
 
     def optimizer(self, *, lr: float, weight_decay: float) -> Optimizer:
         """Return the optimiser of this layer's weights."""
-        return adamw(list(self.parameters()), lr=lr, weight_decay=weight_decay)
+        optimizer = adamw(list(self.parameters()), lr=lr, weight_decay=weight_decay)
+        optimizer.param_groups[0]["rate"] = self.rate
+        return optimizer
 
 
 class WideInput(Wide):
@@ -48,10 +58,15 @@ class WideInput(Wide):
         Numbers of genes and of hidden units.
     generator : torch.Generator
         Draws the initial weights.
+    rate : float
+        Its learning rate as a share of the network's.
     """
 
-    def __init__(self, n_features: int, n_hidden: int, generator: torch.Generator):
+    def __init__(
+        self, n_features: int, n_hidden: int, generator: torch.Generator, rate: float = 1.0
+    ):
         super().__init__()
+        self.rate = rate
         # No bias: the BatchNorm behind it would subtract it again.
         self.linear = linear(n_features, n_hidden, generator, bias=False)
 

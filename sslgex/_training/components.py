@@ -11,7 +11,7 @@ PASSES = 4
 SIZE = 1024  # rows at a time
 
 
-def principal_components(rows: Rows, n_components: int, seed: int) -> np.ndarray:
+def principal_components(rows: Rows, n_components: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the leading principal axes of the rows, by randomised subspace iteration [1]_.
 
     Parameters
@@ -27,6 +27,8 @@ def principal_components(rows: Rows, n_components: int, seed: int) -> np.ndarray
     -------
     components : ndarray of shape (n_components, n_features), float32
         Orthonormal, the axis of the largest variance first, the largest entry of each positive.
+    deviations : ndarray of shape (n_components,), float32
+        Standard deviations of the rows along them.
 
     References
     ----------
@@ -48,7 +50,8 @@ def principal_components(rows: Rows, n_components: int, seed: int) -> np.ndarray
     found = spread > spread[0] * len(rows) * np.finfo(np.float32).eps
     components = (turn @ basis.T)[found][:n_components]
     largest = np.abs(components).argmax(axis=1)
-    return components * np.sign(components[np.arange(len(components)), largest])[:, None]
+    components *= np.sign(components[np.arange(len(components)), largest])[:, None]
+    return components, spread[found][:n_components] / np.sqrt(len(rows))
 
 
 def _blocks(rows: Rows, mean: np.ndarray | None = None) -> Iterator[np.ndarray]:

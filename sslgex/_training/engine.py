@@ -150,7 +150,7 @@ class Engine(NeuralNet):
         """Update the weights once, and add the loss of the batch's rows to ``total``."""
         for optimizer in self.optimizers_:
             for group in optimizer.param_groups:
-                group["lr"] = lr
+                group["lr"] = lr * group.get("rate", 1.0)
             optimizer.zero_grad()
         loss = self._loss(views)
         loss.backward()

@@ -18,6 +18,7 @@ from ._training.device import resolve_device, resolve_precision
 from ._training.finetuning import FineTuning, fine_tune, split_labelled
 from ._training.rows import Rows
 from ._training.seeds import Seeds
+from ._unfrozen import Start, Tuned, unfreeze
 from ._untrained import UntrainedTransformer
 from .base import BaseSSLTransformer
 
@@ -27,15 +28,14 @@ class Finish(NamedTuple):
 
     encoder: object
     head: object
-    history: list[dict]
     n_embedding: int
+    history: list[dict] = []
     linear_path: LinearPath | None = None
+    curve: list[float] | None = None
 
 
 def check_head(clf, sample_weight) -> None:
     """Raise unless the classifier's ``head`` goes with its mode and the weights."""
-    if clf.head == "pooled" and clf.mode == "unfrozen":
-        raise ValueError("head='pooled' is not trained along: use head='linear' or mode='frozen'.")
     if isinstance(clf.head, str):
         return
     if clf.mode == "unfrozen":
@@ -48,6 +48,14 @@ def check_head(clf, sample_weight) -> None:
             f"sample_weight was given, but head={clf.head!r} takes none in its fit. "
             "Use head='linear'."
         )
+
+
+class Labelled(NamedTuple):
+    """The labelled samples: a checked matrix, labels, weights (those of the classes included)."""
+
+    matrix: object
+    y: np.ndarray
+    weight: np.ndarray
 
 
 def takes_unlabeled(head) -> bool:
@@ -78,118 +86,183 @@ def finish(clf, encoder, X, matrix, y, sample_weight, pool, task: Task) -> Finis
         Of which this becomes a part.
     """
     seeds = Seeds(clf.random_state)
-    codes = np.searchsorted(clf.classes_, y)
-    by_gradient = clf.mode == "unfrozen" or clf.head == "sgd"
-    train, held_out = np.arange(len(y)), None
-    if by_gradient and clf.early_stopping:
-        train, held_out = split_labelled(codes, clf.validation_fraction, seeds.integer("split"))
-    head, Z = None, None
-    if clf.mode == "frozen" or not isinstance(encoder, UntrainedTransformer):
-        Z = transform(encoder, X, matrix)
-        if (Z[0] == Z).all():
-            raise ValueError(
-                f"All {len(Z):,} labelled samples have the same embedding: there is nothing to "
-                "tell them apart by. Is this the right matrix, samples in rows?"
-            )
-    if Z is not None and clf.head != "sgd":
-        more = {} if sample_weight is None else {"sample_weight": sample_weight[train]}
-        if clf.head == "pooled":
-            return _pool(clf, encoder, matrix, Z, y, more, pool, seeds, task)
-        head = clf.head
-        if head == "linear":
-            head = LinearHead(clf.class_weight, random_state=seeds.integer("split"))
-        if pool is not None:
-            more["X_unlabeled"] = np.concatenate([z for _, z in pool]) if pool else Z[:0]
-        # Held-out samples must tell of a head that has not seen them either.
-        head = seeded_clone(head, clf.random_state).fit(Z[train], y[train], **more)
-        if not by_gradient:
+    weight = class_weights(clf.class_weight, clf.classes_, y)[np.searchsorted(clf.classes_, y)]
+    if sample_weight is not None:
+        weight = weight * sample_weight
+    labelled = Labelled(matrix, y, weight)
+    from_scratch = isinstance(encoder, UntrainedTransformer)
+    if clf.mode == "unfrozen" and from_scratch:
+        return _train(clf, encoder, labelled, None, None, seeds, task)
+    Z = transform(encoder, X, matrix)
+    if (Z[0] == Z).all():
+        raise ValueError(
+            f"All {len(Z):,} labelled samples have the same embedding: there is nothing to "
+            "tell them apart by. Is this the right matrix, samples in rows?"
+        )
+    if clf.head == "sgd":
+        return _train(clf, encoder, labelled, Z, None, seeds, task)
+    more = {} if sample_weight is None else {"sample_weight": sample_weight}
+    if isinstance(clf.head, str) and clf.head == "pooled":
+        return _pool(clf, encoder, labelled, Z, more, pool, seeds, task)
+    if clf.head == "linear":
+        head = LinearHead(clf.class_weight, random_state=seeds.integer("split"))
+        if clf.mode == "frozen":
+            head.fit(Z, y, **more)
             task.begin("fit-head").end()
-            return Finish(encoder, head, [], Z.shape[1])
-    split = train, held_out
-    return _train(clf, encoder, matrix, Z, head, codes, split, sample_weight, seeds, task)
+            return Finish(encoder, head, Z.shape[1])
+        if clf.early_stopping != "auto":
+            return _train(clf, encoder, labelled, Z, head, seeds, task, more)
+        start = Start(head.fit(Z, y, **more), Z)
+        tuned = _unfreeze(clf, encoder, labelled, start, seeds, task)
+        return Finish(tuned.encoder, tuned.head, Z.shape[1], tuned.history, curve=tuned.curve)
+    if pool is not None:
+        more["X_unlabeled"] = np.concatenate([z for _, z in pool]) if pool else Z[:0]
+    head = seeded_clone(clf.head, clf.random_state).fit(Z, y, **more)
+    task.begin("fit-head").end()
+    return Finish(encoder, head, Z.shape[1])
 
 
-def _pool(clf, encoder, matrix, Z, y, more: dict, pool: list, seeds: Seeds, task: Task) -> Finish:
-    """Fit the pooled head."""
-    path = LinearPath.of(encoder, [matrix, *(m for m, _ in pool)], seeds.integer("components"))
+def _pool(clf, encoder, labelled, Z, more: dict, pool: list, seeds: Seeds, task: Task) -> Finish:
+    """Fit the pooled head and, unfrozen, train the encoder under one of its experts."""
+    matrices = [labelled.matrix, *(m for m, _ in pool)]
+    path = LinearPath.of(encoder, matrices, seeds.integer("components"))
     parts = [path.features(m, z, genes=False) for m, z in pool]
     if parts:
         more["X_unlabeled"] = Features(*map(np.concatenate, zip(*parts, strict=True)))
     head = PooledHead(clf.class_weight, random_state=seeds.integer("split"))
-    head.fit(path.features(matrix, Z), y, **more)
-    task.begin("fit-head").end()
-    return Finish(encoder, head, [], Z.shape[1], path)
+    features = path.features(labelled.matrix, Z)
+    head.fit(features, labelled.y, **more)
+    if clf.mode == "frozen":
+        task.begin("fit-head").end()
+        return Finish(encoder, head, Z.shape[1], linear_path=path)
+    start = head.start(features)
+    tuned = _unfreeze(clf, encoder, labelled, start, seeds, task, head.with_embedding_expert)
+    head = head.with_embedding_expert(tuned.head) if tuned.history else head
+    return Finish(tuned.encoder, head, Z.shape[1], tuned.history, path, tuned.curve)
+
+
+def _unfreeze(
+    clf, encoder, labelled, start: Start, seeds: Seeds, task: Task, whole_head=lambda head: head
+) -> Tuned:
+    """Train the encoder from a fitted head, as long as that pays out of fold."""
+    step = task.begin("fine-tune", clf.max_epochs)
+    report = _reporter(clf, encoder, step, whole_head)
+    tuned = unfreeze(
+        start,
+        _network(clf, encoder),
+        _rows(encoder, labelled),
+        labelled.y,
+        labelled.weight,
+        seeds,
+        report=report,
+        **_how(clf, from_scratch=False),
+    )
+    step.end()
+    return tuned._replace(
+        encoder=_with_module(encoder, tuned.encoder) if tuned.history else encoder
+    )
 
 
 def _train(
-    clf, encoder, matrix, Z, head, codes, split, sample_weight, seeds: Seeds, task: Task
+    clf, encoder, labelled, Z, head: LinearHead | None, seeds: Seeds, task: Task, more=None
 ) -> Finish:
-    """Train by gradient: a linear layer and, unfrozen, a copy of the encoder below it."""
+    """Train by gradient to the end or to the best epoch of held-out samples.
+
+    A linear layer with random weights, or from a head that is fitted first, and, unfrozen, a copy
+    of the encoder below it.
+    """
+    codes = np.searchsorted(clf.classes_, labelled.y)
     from_scratch = isinstance(encoder, UntrainedTransformer)
     n_embedding = encoder._n_features_out if Z is None else Z.shape[1]
+    train, held_out = np.arange(len(codes)), None
+    if clf.early_stopping is True:
+        train, held_out = split_labelled(codes, clf.validation_fraction, seeds.integer("split"))
     if clf.mode == "frozen":
         module, rows = nn.Identity(), Rows([Z])
     else:
-        if isinstance(matrix, np.ndarray):
-            matrix = np.ascontiguousarray(matrix)  # gathering rows of columns is slow
-        module, rows = copy.deepcopy(encoder.encoder_), encoder._rows([matrix])
-        module.dropout.p = clf.dropout
+        module, rows = _network(clf, encoder), _rows(encoder, labelled)
     if head is not None:
+        # Held-out samples must tell of a head that has not seen them either.
+        head.fit(Z[train], labelled.y[train], **{k: w[train] for k, w in (more or {}).items()})
         layer, penalty = head.to_layer(), head.penalty_
     else:
         layer, penalty = linear(n_embedding, len(clf.classes_), seeds.generator("heads")), 0.0
-        if clf.head == "linear":  # as logistic regression starts; "sgd" starts as published
+        if clf.head != "sgd":  # as logistic regression starts; "sgd" starts as published
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
-    labels = clf.classes_[codes]
-    weight = class_weights(clf.class_weight, clf.classes_, labels)[codes]
     by_batch = clf.batch_norm == "batch" or (clf.batch_norm == "auto" and from_scratch)
     objective = FineTuning(
-        module,
-        layer,
-        codes,
-        weight if sample_weight is None else weight * sample_weight,
-        penalty=penalty,
-        batch_statistics=by_batch,
+        module, layer, codes, labelled.weight, penalty=penalty, batch_statistics=by_batch
     )
-    lr = clf.lr
-    if lr == "auto":
-        lr = 1e-3 if from_scratch or clf.mode == "frozen" else 1e-4
-    device = resolve_device(clf.device)
     step = task.begin("fine-tune", clf.max_epochs)
-
-    def report(epoch: dict) -> bool:
-        if clf.verbose:
-            print(epoch_line(type(clf).__name__, epoch, clf.max_epochs), flush=True)
-        return step.begin("epoch").end(state)
-
-    def state() -> dict:
-        tuned = encoder
-        if clf.mode == "unfrozen":
-            tuned = _with_module(encoder, copy.deepcopy(module).cpu().eval())
-        head = LinearHead.from_layer(layer, clf.classes_)
-        return {"encoder_": tuned, "head_": head, "_n_embedding": n_embedding}
-
+    report = _reporter(clf, encoder, step)
     history = fine_tune(
         objective,
         rows,
-        split,
+        (train, held_out),
         seeds,
-        batch_size=clf.batch_size,
-        n_iter_no_change=clf.n_iter_no_change,
-        tol=clf.tol,
-        device=device,
-        lr=lr,
-        weight_decay=clf.weight_decay,
-        schedule=clf.schedule,
-        max_epochs=clf.max_epochs,
-        precision=resolve_precision(clf.precision, device),
-        report=report,
+        report=lambda epoch: report(objective, epoch),
+        **_how(clf, from_scratch or clf.mode == "frozen"),
     )
     step.end()
     if clf.mode == "unfrozen":
         encoder = _with_module(encoder, module)
-    return Finish(encoder, LinearHead.from_layer(layer, clf.classes_), history, n_embedding)
+    return Finish(encoder, LinearHead.from_layer(layer, clf.classes_), n_embedding, history)
+
+
+def _network(clf, encoder: BaseSSLTransformer) -> nn.Module:
+    """Return a copy of the encoder's network to train."""
+    module = copy.deepcopy(encoder.encoder_)
+    module.dropout.p = clf.dropout
+    return module
+
+
+def _rows(encoder: BaseSSLTransformer, labelled: Labelled) -> Rows:
+    matrix = labelled.matrix
+    if isinstance(matrix, np.ndarray):
+        matrix = np.ascontiguousarray(matrix)  # gathering rows of columns is slow
+    return encoder._rows([matrix])
+
+
+def _how(clf, from_scratch: bool) -> dict:
+    """Return how the classifier wants to be trained."""
+    lr = clf.lr
+    if lr == "auto":
+        lr = 1e-3 if from_scratch else 1e-4
+    device = resolve_device(clf.device)
+    return {
+        "batch_size": clf.batch_size,
+        "n_iter_no_change": clf.n_iter_no_change,
+        "tol": clf.tol,
+        "device": device,
+        "lr": lr,
+        "weight_decay": clf.weight_decay,
+        "schedule": clf.schedule,
+        "max_epochs": clf.max_epochs,
+        "precision": resolve_precision(clf.precision, device),
+    }
+
+
+def _reporter(clf, encoder, step: Task, whole_head=lambda head: head):
+    """Return the function that tells the user and scikit-learn's callbacks of an epoch."""
+
+    def report(objective: FineTuning, epoch: dict) -> bool:
+        if clf.verbose:
+            print(epoch_line(type(clf).__name__, epoch, clf.max_epochs), flush=True)
+        return step.begin("epoch").end(lambda: state(objective))
+
+    def state(objective: FineTuning) -> dict:
+        tuned = encoder
+        if clf.mode == "unfrozen":
+            tuned = _with_module(encoder, copy.deepcopy(objective.encoder).cpu().eval())
+        layer = LinearHead.from_layer(objective.head, clf.classes_)
+        return {
+            "encoder_": tuned,
+            "head_": whole_head(layer),
+            "_n_embedding": encoder._n_features_out,
+        }
+
+    return report
 
 
 def _with_module(encoder: BaseSSLTransformer, module) -> BaseSSLTransformer:

@@ -30,6 +30,8 @@ class LinearHead(ClassifierMixin, BaseEstimator):
     ----------
     class_weight : {"sqrt", "balanced"}, dict or None, default="sqrt"
         "balanced" weighs a class by the inverse of its frequency, "sqrt" by the root of that.
+    C : float or None, default=None
+        Inverse penalty for samples that have mean squared norm 1 when centred; None tunes it.
     n_folds : int, default=5
         Folds of the inner cross-validation; fewer where no class has as many samples.
     random_state : int, RandomState instance or None, default=None
@@ -51,12 +53,16 @@ class LinearHead(ClassifierMixin, BaseEstimator):
     penalty_ : float
         What the squared weights cost beside the weighted mean log loss: that loss plus
         ``penalty_ * (coef_ ** 2).sum()`` is what the fit minimises.
+    folds : list of (ndarray, ndarray)
+        Training and test rows of the inner cross-validation; empty where no class has two
+        samples. Not saved.
     out_of_fold : ndarray of shape (n_samples, n_classes)
         Log probabilities at `C_` by fits without the sample; NaN for samples in no fold. Not saved.
     """
 
-    def __init__(self, class_weight="sqrt", *, n_folds=5, random_state=None):
+    def __init__(self, class_weight="sqrt", *, C=None, n_folds=5, random_state=None):
         self.class_weight = class_weight
+        self.C = C
         self.n_folds = n_folds
         self.random_state = random_state
 
@@ -99,7 +105,9 @@ class LinearHead(ClassifierMixin, BaseEstimator):
             # Few samples of many classes are what this is for.
             warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
             warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-            C, self.log_likelihood_, self.out_of_fold = self._tune(X, codes, weight)
+            C = self.C
+            if C is None:
+                C, self.log_likelihood_, self.out_of_fold = self._tune(X, codes, weight)
             model = LogisticRegression(C=C, tol=1e-6, max_iter=5000).fit(X, codes, weight)
         coef, intercept = model.coef_ / size, model.intercept_
         self.C_ = C / size**2
@@ -148,7 +156,7 @@ class LinearHead(ClassifierMixin, BaseEstimator):
         return self.classes_[self.log_odds(X).argmax(axis=1)]
 
     def _tune(self, X, codes, weight) -> tuple[float, float, np.ndarray]:
-        folds = inner_folds(codes, self.n_folds, self.random_state)
+        folds = self.folds = inner_folds(codes, self.n_folds, self.random_state)
         predicted = np.full((len(GRID), len(X), len(self.classes_)), np.nan)
         if not folds:
             return FALLBACK, -np.inf, predicted[0]

@@ -1,5 +1,7 @@
 """The pooled head: linear experts on genes, components, embedding and neighbours, as one."""
 
+import copy
+
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
@@ -10,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._head import LinearHead, class_weights, inner_folds
 from ._linear_path import Features
 from ._propagation import Neighbourhoods
+from ._unfrozen import Start
 
 # How many samples' worth of trust each expert has before any score is known.
 TRUST = {"genes": 0.5, "components": 1.0, "embedding": 1.5, "propagated": 1.5}
@@ -88,6 +91,8 @@ class PooledHead(ClassifierMixin, BaseEstimator):
             for block in (everyone.components[:, :FALLBACK], everyone.embedding)
         )
         folds = inner_folds(codes, self.n_folds, seed)
+        tested = np.concatenate([test for _, test in folds]) if folds else np.arange(0)
+        self.judged = tested, codes[tested], weight[tested] / weight.mean()
 
         def linear(view: np.ndarray) -> LinearHead:
             head = LinearHead(self.class_weight, n_folds=self.n_folds, random_state=seed)
@@ -107,19 +112,34 @@ class PooledHead(ClassifierMixin, BaseEstimator):
             "components": by_count[self.n_components_],
             "embedding": linear(self._view("embedding", X)),
         }
-        judged = [head.out_of_fold for head in self.experts_.values()]
         if pool is not None:
             near = Neighbourhoods(self._view("propagated", X), self._view("propagated", pool))
-            self.experts_["propagated"] = near.distil(np.arange(len(codes)), codes, prior)
-            judged.append(near.out_of_fold(folds, codes, prior))
-        trust = np.array([TRUST[name] for name in self.experts_])
-        found = trust / trust.sum()
-        if folds:
-            tested = np.concatenate([test for _, test in folds])
-            log_p = np.stack(judged)[:, tested]
-            found = opinion_weights(log_p, codes[tested], weight[tested] / weight.mean(), trust)
-        self.weights_ = dict(zip(self.experts_, found.tolist(), strict=True))
+            expert = near.distil(np.arange(len(codes)), codes, prior)
+            expert.out_of_fold = near.out_of_fold(folds, codes, prior)
+            self.experts_["propagated"] = expert
+        self._weigh()
         return self
+
+    def start(self, X: Features) -> Start:
+        """Return where unfrozen training begins: at the expert that reads the embedding."""
+        one, other = self.block_sizes_
+        beside = X.components[:, :FALLBACK] / one
+        return Start(self.experts_["embedding"], self._view("embedding", X), beside, other)
+
+    def with_embedding_expert(self, expert: LinearHead) -> "PooledHead":
+        """Return a copy with another such expert; reweighed if that has been judged."""
+        head = copy.copy(self)
+        head.experts_ = {**self.experts_, "embedding": expert}
+        if hasattr(expert, "out_of_fold"):
+            head._weigh()
+        return head
+
+    def _weigh(self) -> None:
+        trust = np.array([TRUST[name] for name in self.experts_])
+        rows, codes, weight = self.judged
+        log_p = np.stack([expert.out_of_fold[rows] for expert in self.experts_.values()])
+        found = opinion_weights(log_p, codes, weight, trust)
+        self.weights_ = dict(zip(self.experts_, found.tolist(), strict=True))
 
     def log_odds(self, X: Features) -> np.ndarray:
         """Return the linear score of every class, (n_samples, n_classes)."""
@@ -172,6 +192,8 @@ def opinion_weights(
         Of the Dirichlet prior, in softmax coordinates.
     """
     rows = np.arange(len(codes))
+    if not len(rows):
+        return trust / trust.sum()
 
     def loss(logits):
         w = softmax(logits)

@@ -103,8 +103,12 @@ class SSLClassifier(
     batch_norm : {"auto", "stored", "batch"}, default="auto"
         What BatchNorm normalises by in unfrozen training: the pretrained statistics or those of
         the batch. "auto": stored for a pretrained encoder, batch from scratch.
-    early_stopping : bool, default=False
-        Hold out `validation_fraction` of the labelled samples, stratified, stop when their loss
+    early_stopping : {"auto"} or bool, default="auto"
+        "auto": unfrozen training from a fitted head takes as many epochs, up to `max_epochs`, as
+        have the best out-of-fold log loss of the labelled samples, none if that is best or where
+        no class has two samples: then this is the frozen mode. Training with nothing fitted to
+        start from (``head="sgd"`` or ``encoder=None``) runs to its end, as with False. True: hold
+        out `validation_fraction` of the labelled samples, stratified, stop when their loss
         has not fallen for `n_iter_no_change` epochs, and go back to the best weights. If that
         share has fewer samples than there are classes, or a class has only one sample, training
         runs to its end, with a warning.
@@ -145,6 +149,10 @@ class SSLClassifier(
         How the pooled head comes to genes and components; None for other heads.
     loss_curve_ : list of float
         Mean training loss of every epoch; empty if the head needed none.
+    out_of_fold_curve_ : list of float or None
+        Weighted mean log likelihood of the labelled samples by training without their fold, after
+        0, 1, ... epochs; `n_iter_` is where it is highest. Empty where no class has two samples,
+        None where nothing was to be chosen by it.
     validation_loss_curve_ : list of float or None
         Mean validation loss of every epoch with early stopping.
     history_ : list of dict
@@ -200,7 +208,7 @@ class SSLClassifier(
 
     _SHARED = (
         *("hidden_layer_sizes", "dropout", "weight_decay", "schedule", "batch_size"),
-        *("early_stopping", "n_iter_no_change", "tol", "device", "precision"),
+        *("n_iter_no_change", "tol", "device", "precision"),
         *("random_state", "verbose"),
     )
 
@@ -210,6 +218,7 @@ class SSLClassifier(
         "mode": [StrOptions({"frozen", "unfrozen"})],
         "head": [StrOptions({"linear", "pooled", "sgd"}), HasMethods(["fit", "predict"])],
         "lr": [POSITIVE, StrOptions({"auto"})],
+        "early_stopping": ["boolean", StrOptions({"auto"})],
         "max_epochs": [COUNT],
         "batch_norm": [StrOptions({"auto", "stored", "batch"})],
         "validation_fraction": [SHARE],
@@ -232,7 +241,7 @@ class SSLClassifier(
         batch_size=32,
         max_epochs=30,
         batch_norm="auto",
-        early_stopping=False,
+        early_stopping="auto",
         validation_fraction=0.1,
         n_iter_no_change=30,
         tol=0.0,
@@ -350,7 +359,9 @@ class SSLClassifier(
             sample_weight = None if sample_weight is None else sample_weight[rows]
         self.classes_ = np.unique(y)
         finished = finish(self, encoder, X, matrix, y, sample_weight, pool, task)
-        self.encoder_, self.head_, self.history_, self._n_embedding, self.linear_path_ = finished
+        self.encoder_, self.head_, self.history_ = finished.encoder, finished.head, finished.history
+        self._n_embedding, self.linear_path_ = finished.n_embedding, finished.linear_path
+        self.out_of_fold_curve_ = finished.curve
         self.n_iter_ = len(self.history_)
         self.loss_curve_ = [epoch["loss"] for epoch in self.history_]
         self.validation_loss_curve_ = None

@@ -14,7 +14,7 @@ LAYERS = [
     ["_training"],
     ["_callbacks", "_docs", "_fitting", "_inputs", "_labels", "_parameters", "datasets"],
     ["base"],
-    ["_head", "_linear_path", "_propagation", "_pooled"],
+    ["_head", "_linear_path", "_propagation", "_unfrozen", "_pooled"],
     ["_untrained", "_encoders", "_finish", "scarf", "vime", "byol"],
     ["classifier"],
     ["evaluation", "persistence", "testing"],

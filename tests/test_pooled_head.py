@@ -310,8 +310,3 @@ def test_another_head_leaves_no_path_behind(data, scarf):
     X, y = data
     clf = SSLClassifier(scarf, mode="frozen", head="pooled", random_state=0).fit(X[:40], y[:40])
     assert clf.set_params(head="linear").fit(X[:40], y[:40]).linear_path_ is None
-
-
-def test_it_is_not_trained_along(data, scarf):
-    with pytest.raises(ValueError, match="head='pooled' is not trained along"):
-        SSLClassifier(scarf, head="pooled").fit(*data)

@@ -9,6 +9,7 @@ from sklearn.model_selection import train_test_split
 from torch import nn
 
 from .._nn.encoder import BatchNorm
+from .._nn.momentum import momentum_copy
 from .engine import Engine
 from .objective import Objective
 from .rows import Rows
@@ -18,7 +19,13 @@ from .views import Views, make_sources
 
 
 class FineTuning(Objective):
-    """Weighted cross-entropy of a linear layer on the embedding.
+    r"""Weighted cross-entropy of a linear layer on the embedding.
+
+    .. math:: L = \frac1B \sum_i w_i\, \mathrm{CE}_i + \lambda \|V\|^2
+        + \alpha \|\theta - \theta_0\|^2
+
+    with the layer's weights :math:`V`, the encoder's :math:`\theta` and those it starts from,
+    :math:`\theta_0` (L2-SP, Li, Grandvalet, Davoine 2018).
 
     Parameters
     ----------
@@ -34,6 +41,12 @@ class FineTuning(Objective):
         What the squared weights of the head cost.
     batch_statistics : bool
         Whether BatchNorm normalises by the batch; otherwise by what it has stored.
+    beside : ndarray of shape (n_rows, k) or None
+        What the head reads of every row beside the embedding.
+    size : float
+        What the embedding is divided by.
+    anchor : float
+        What the squared way of the encoder's weights from their start costs.
     """
 
     codes: torch.Tensor
@@ -48,11 +61,20 @@ class FineTuning(Objective):
         *,
         penalty: float,
         batch_statistics: bool,
+        beside: np.ndarray | None = None,
+        size: float = 1.0,
+        anchor: float = 0.0,
     ):
         super().__init__(encoder)
         self.head = head
         self.penalty = penalty
         self.batch_statistics = batch_statistics
+        self.size = size
+        self.anchor = anchor
+        self.origin = momentum_copy(encoder) if anchor else nn.Identity()
+        self.beside: torch.Tensor | None
+        seen = None if beside is None else torch.as_tensor(beside, dtype=torch.float32)
+        self.register_buffer("beside", seen, persistent=False)
         self.register_buffer("codes", torch.as_tensor(codes), persistent=False)
         # Mean weight 1, so that the learning rate means the same whatever the weights.
         scaled = torch.as_tensor(weight / weight.mean(), dtype=torch.float32)
@@ -70,9 +92,20 @@ class FineTuning(Objective):
     def loss(self, views: Views) -> torch.Tensor:
         """Return the penalised loss of a batch."""
         rows = torch.from_numpy(views.index).to(self.codes.device)
-        logits = self.head(self.encoder(views.clean))
+        logits = self.logits(views.clean, rows)
         losses = F.cross_entropy(logits, self.codes[rows], reduction="none")
-        return (losses * self.weight[rows]).mean() + self.penalty * self.head.weight.square().sum()
+        loss = (losses * self.weight[rows]).mean() + self.penalty * self.head.weight.square().sum()
+        if self.anchor:
+            pairs = zip(self.encoder.parameters(), self.origin.parameters(), strict=True)
+            loss = loss + self.anchor * sum((now - then).square().sum() for now, then in pairs)
+        return loss
+
+    def logits(self, values: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """Return the scores of some rows, given their standardised genes."""
+        z = self.encoder(values)
+        if self.beside is not None:
+            z = torch.cat([self.beside[rows], z / self.size], dim=1)
+        return self.head(z)
 
 
 def split_labelled(

@@ -4,7 +4,8 @@ import inspect
 
 PARAMETERS = """\
 embedding : {"all", "last"}, default="all"
-    What `transform` returns. "all": the standardised pre-activations (BatchNorm outputs before
+    What `transform` returns. A residual encoder: its output, as wide as its stem, in either case.
+    Of an "mlp", "all": the standardised pre-activations (BatchNorm outputs before
     the affine map and the ReLU) of every block side by side; "last": the last block's output, as
     published.
 standardize : bool, default=True
@@ -21,7 +22,7 @@ weight_decay : float, default=0.01
 schedule : {"one-cycle", "constant"}, default="one-cycle"
     Course of the learning rate: up over the first tenth of the steps and down to 0 by a cosine,
     or constant.
-batch_size : int, default=128
+batch_size : int, default=256
     Samples per step; clipped to the number of samples. A last batch of one sample joins the one
     before.
 max_epochs : int or "auto", default="auto"
@@ -48,10 +49,14 @@ verbose : int, default=0
     1 prints a line per epoch. For progress bars see `set_callbacks`."""
 
 FIRST_PARAMETERS = """\
-hidden_layer_sizes : sequence of int, default=(256, 256, 256, 256)
-    Width of each block Linear - BatchNorm - ReLU of the encoder.
-architecture : {"mlp"}, default="mlp"
-    Kind of encoder."""
+hidden_layer_sizes : sequence of int, default=(256, 256, 256)
+    Width of each block of the encoder.
+architecture : {"residual", "mlp"}, default="residual"
+    "residual": a linear stem, started from the first 64 principal components of the standardised
+    genes and learning at a tenth of `lr`, and blocks that add
+    Linear(BatchNorm(ReLU(Linear(BatchNorm(h))))) to their input h, the last layer started at zero:
+    pretraining departs from the components. "mlp": blocks Linear - BatchNorm - ReLU from random
+    weights, as published."""
 
 ATTRIBUTES = """\
 encoder_ : torch.nn.Module

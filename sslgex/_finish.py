@@ -9,7 +9,7 @@ from torch import nn
 
 from ._callbacks import Task
 from ._encoders import seeded_clone, transform
-from ._head import LinearHead, class_weights
+from ._head import LinearHead, class_weights, warn_of_edge
 from ._linear_path import Features, LinearPath
 from ._nn.init import linear
 from ._parameters import epoch_line
@@ -108,6 +108,7 @@ def finish(clf, encoder, X, matrix, y, sample_weight, pool, task: Task) -> Finis
         head = LinearHead(clf.class_weight, random_state=seeds.integer("split"))
         if clf.mode == "frozen":
             head.fit(Z, y, **more)
+            warn_of_edge([head])
             task.begin("fit-head").end()
             return Finish(encoder, head, Z.shape[1])
         if clf.early_stopping != "auto":
@@ -132,6 +133,7 @@ def _pool(clf, encoder, labelled, Z, more: dict, pool: list, seeds: Seeds, task:
     head = PooledHead(clf.class_weight, random_state=seeds.integer("split"))
     features = path.features(labelled.matrix, Z)
     head.fit(features, labelled.y, **more)
+    warn_of_edge([expert for name, expert in head.experts_.items() if name != "propagated"])
     if clf.mode == "frozen":
         task.begin("fit-head").end()
         return Finish(encoder, head, Z.shape[1], linear_path=path)

@@ -14,10 +14,11 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 
 # Inverse penalties to choose from, for centred rows of mean squared norm 1 and mean weight 1.
-GRID = np.logspace(-1, 3, 9)
+GRID = np.logspace(-1, 4, 11)
 FALLBACK = 10.0
-# The likelihood rises and falls along the grid; after so many steps down the rest is not fitted,
-# which saves the slowest fits.
+# A weaker penalty must raise the mean log likelihood by so much. It rises and falls along the grid;
+# after so many steps in vain the rest is not fitted, which saves the slowest fits.
+WORTH = 1e-3
 PATIENCE = 2
 # Log probability of a class that a fold's training part lacks.
 LACKING = -50.0
@@ -46,13 +47,15 @@ class LinearHead(ClassifierMixin, BaseEstimator):
     intercept_ : ndarray of shape (n_classes,)
         Intercepts.
     C_ : float
-        The inverse penalty chosen, from 0.1 to 1,000 over the mean squared norm of the centred
+        The inverse penalty chosen, from 0.1 to 10,000 over the mean squared norm of the centred
         samples; 10 over it where no class has two samples, so that there is nothing to choose by.
     log_likelihood_ : float
         Weighted mean out-of-fold log likelihood at `C_`; -inf where there was nothing to choose by.
     penalty_ : float
         What the squared weights cost beside the weighted mean log loss: that loss plus
         ``penalty_ * (coef_ ** 2).sum()`` is what the fit minimises.
+    edge : {"weakest", "strongest"} or None
+        Whether the penalty chosen is at an edge of what there is to choose from. Not saved.
     folds : list of (ndarray, ndarray)
         Training and test rows of the inner cross-validation; empty where no class has two
         samples. Not saved.
@@ -105,7 +108,7 @@ class LinearHead(ClassifierMixin, BaseEstimator):
             # Few samples of many classes are what this is for.
             warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
             warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-            C = self.C
+            C, self.edge = self.C, None
             if C is None:
                 C, self.log_likelihood_, self.out_of_fold = self._tune(X, codes, weight)
             model = LogisticRegression(C=C, tol=1e-6, max_iter=5000).fit(X, codes, weight)
@@ -161,20 +164,41 @@ class LinearHead(ClassifierMixin, BaseEstimator):
         if not folds:
             return FALLBACK, -np.inf, predicted[0]
         models = [LogisticRegression(tol=1e-3, max_iter=2000, warm_start=True) for _ in folds]
+        judged = np.concatenate([test for _, test in folds])
         likelihoods: list[float] = []
-        for C, log_p in zip(GRID, predicted, strict=True):
+        best = 0
+        for i, (C, log_p) in enumerate(zip(GRID, predicted, strict=True)):
             total = 0.0
             for model, (train, test) in zip(models, folds, strict=True):
                 model.set_params(C=C).fit(X[train], codes[train], weight[train])
                 log_p[test] = LACKING
                 log_p[np.ix_(test, model.classes_)] = model.predict_log_proba(X[test])
                 total += weight[test] @ log_p[test, codes[test]]
-            likelihoods.append(total)
-            if len(likelihoods) - 1 - int(np.argmax(likelihoods)) >= PATIENCE:
+            likelihoods.append(total / weight[judged].sum())
+            if likelihoods[i] > likelihoods[best] + WORTH:
+                best = i
+            if i - best >= PATIENCE:
                 break
-        best = int(np.argmax(likelihoods))
-        judged = np.concatenate([test for _, test in folds])
-        return float(GRID[best]), likelihoods[best] / weight[judged].sum(), predicted[best]
+        self.edge = {0: "strongest", len(GRID) - 1: "weakest"}.get(best)
+        return float(GRID[best]), likelihoods[best], predicted[best]
+
+
+EDGES = {
+    "strongest": "samples held out are hardly predicted at all. Are X and y in the same order?",
+    "weakest": "samples held out are predicted too well. Are samples in X twice?",
+}
+
+
+def warn_of_edge(heads: list[LinearHead]) -> None:
+    """Warn, once for all, if the penalties of all heads are at the same edge of their grid."""
+    edges = {head.edge for head in heads}
+    edge = edges.pop()
+    if edge and not edges:
+        warnings.warn(
+            f"Of the L2 penalties on offer (C from {GRID[0]:g} to {GRID[-1]:,.0f} for samples of "
+            f"mean squared norm 1) the {edge} is best out of fold: {EDGES[edge]}",
+            stacklevel=6,
+        )
 
 
 def inner_folds(codes: np.ndarray, n_folds: int, random_state) -> list:

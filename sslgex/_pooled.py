@@ -15,7 +15,7 @@ from ._propagation import Neighbourhoods
 from ._unfrozen import Start
 
 # How many samples' worth of trust each expert has before any score is known.
-TRUST = {"genes": 0.5, "components": 1.0, "embedding": 1.5, "propagated": 1.5}
+TRUST = {"genes": 0.5, "components": 1.0, "embedding": 1.5, "propagated": 3.0}
 N_COMPONENTS = (4, 8, 16, 32, 64, 128)
 FALLBACK = 64  # components where nothing can choose, beside the embedding, and of neighbours
 

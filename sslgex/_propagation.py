@@ -13,9 +13,9 @@ from threadpoolctl import threadpool_limits
 
 from ._head import LinearHead
 
-N_NEIGHBORS, ALPHA = 10, 0.9
+N_NEIGHBORS, ALPHA = 5, 0.7
 TRUE_WEIGHT = 3.0  # of a labelled sample, beside at most 1 of one that got its label by spreading
-PENALTY = 0.1  # of the squared weights, for rows of mean squared norm 1
+PENALTY = 0.01  # of the squared weights, for rows of mean squared norm 1
 
 
 def neighbours(X, Y=None, *, n_neighbors: int):
@@ -39,12 +39,15 @@ class Neighbourhoods:
     Parameters
     ----------
     labelled, pool : ndarray of shape (n_samples, n_components)
-        Near is what has a small angle.
+        Principal components. Near is what has a small angle when each is divided by the root of
+        its standard deviation, halfway to components of equal weight.
     """
 
     def __init__(self, labelled: np.ndarray, pool: np.ndarray):
         self.X = np.concatenate([labelled, pool])
-        self.graph = neighbours(normalize(self.X), n_neighbors=N_NEIGHBORS)
+        centred = self.X - self.X.mean(axis=0)
+        weight = np.sqrt(np.maximum(centred.std(axis=0), np.finfo(np.float32).tiny))
+        self.graph = neighbours(normalize(centred / weight), n_neighbors=N_NEIGHBORS)
 
     def distil(self, rows: np.ndarray, codes: np.ndarray, prior: np.ndarray) -> LinearHead:
         """Spread labels and return the linear head that imitates the result.

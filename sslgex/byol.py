@@ -137,6 +137,8 @@ class ByolTransformer(BaseSSLTransformer):
     """
 
     _PAPER = {
+        "hidden_layer_sizes": (256, 256, 256, 256),
+        "architecture": "mlp",
         "corruption_rate": 0.3,
         "ema_decay": 0.9,
         "symmetric": False,
@@ -175,9 +177,9 @@ class ByolTransformer(BaseSSLTransformer):
 
     def __init__(
         self,
-        hidden_layer_sizes=(256, 256, 256, 256),
+        hidden_layer_sizes=(256, 256, 256),
         *,
-        architecture="mlp",
+        architecture="residual",
         corruption_rate=0.8,
         ema_decay=0.9,
         ema_schedule="constant",
@@ -191,7 +193,7 @@ class ByolTransformer(BaseSSLTransformer):
         lr=1e-3,
         weight_decay=0.01,
         schedule="one-cycle",
-        batch_size=128,
+        batch_size=256,
         max_epochs="auto",
         early_stopping=False,
         validation_fraction=None,

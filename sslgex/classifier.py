@@ -76,13 +76,15 @@ class SSLClassifier(
         - None: an encoder with random weights, the network from scratch.
     mode : {"unfrozen", "frozen"}, default="unfrozen"
         Train the encoder along, or only the head.
-    head : {"linear", "pooled", "sgd"} or classifier, default="linear"
-        "linear": logistic regression with the L2 penalty of the best out-of-fold log loss;
-        unfrozen training starts from it and keeps its penalty. "pooled": with
-        ``mode="frozen"``, four linear experts averaged by their out-of-fold log loss: on the genes,
-        on principal components, on these and the embedding, and on what the labels say of their
-        neighbours among the unlabelled samples. "sgd": a linear layer with random weights, trained
-        by gradient descent (the study's). A scikit-learn classifier: only with
+    head : {"pooled", "linear", "sgd"} or classifier, default="pooled"
+        "pooled": linear experts averaged in log space by how well they predict out of fold: on the
+        genes, on principal components, on components and embedding, and, where there are
+        unlabelled samples, on what the labels say of their neighbours among these. "linear":
+        logistic regression on the embedding with the L2 penalty of the best out-of-fold log loss.
+        Unfrozen training starts from the head that reads the embedding and keeps its penalty.
+        "sgd": a linear layer with random weights, trained by gradient descent (the study's); also
+        what either of the first two comes to, starting from zero, where ``encoder=None`` is
+        trained. A scikit-learn classifier: only with
         ``mode="frozen"``; if its ``fit`` takes ``X_unlabeled``, it gets the unlabelled samples'
         embedding there.
     hidden_layer_sizes : sequence of int, default=(256, 256, 256, 256)
@@ -232,7 +234,7 @@ class SSLClassifier(
         encoder=None,
         *,
         mode="unfrozen",
-        head="linear",
+        head="pooled",
         hidden_layer_sizes=(256, 256, 256, 256),
         dropout=0.0,
         lr="auto",

@@ -61,14 +61,14 @@ class ScarfTransformer(BaseSSLTransformer):
     Parameters
     ----------
     <first parameters>
-    corruption_rate : float in (0, 1), default=0.5
+    corruption_rate : float in (0, 1), default=0.6
         Share of the genes of a sample to replace.
     temperature : float, default=1.0
         :math:`\tau`; divides the similarities.
     symmetric : bool, default=True
         Contrast each of the 2B views with the 2B - 1 others (NT-Xent, as in the code of [2]_), or
         only clean samples with corrupted ones (the published formulas).
-    projection_sizes : sequence of int, default=(256, 256)
+    projection_sizes : sequence of int, default=(256, 128)
         Layers of the projector, with ReLU between them.
     <shared parameters>
 
@@ -106,6 +106,8 @@ class ScarfTransformer(BaseSSLTransformer):
     """
 
     _PAPER = {
+        "hidden_layer_sizes": (256, 256, 256, 256),
+        "architecture": "mlp",
         "corruption_rate": 0.3,
         "temperature": 1.0,
         "symmetric": False,
@@ -142,13 +144,13 @@ class ScarfTransformer(BaseSSLTransformer):
 
     def __init__(
         self,
-        hidden_layer_sizes=(256, 256, 256, 256),
+        hidden_layer_sizes=(256, 256, 256),
         *,
-        architecture="mlp",
-        corruption_rate=0.5,
+        architecture="residual",
+        corruption_rate=0.6,
         temperature=1.0,
         symmetric=True,
-        projection_sizes=(256, 256),
+        projection_sizes=(256, 128),
         embedding="all",
         standardize=True,
         layer=None,
@@ -156,7 +158,7 @@ class ScarfTransformer(BaseSSLTransformer):
         lr=1e-3,
         weight_decay=0.01,
         schedule="one-cycle",
-        batch_size=128,
+        batch_size=256,
         max_epochs="auto",
         early_stopping=False,
         validation_fraction=None,

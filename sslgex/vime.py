@@ -103,6 +103,8 @@ class VimeTransformer(BaseSSLTransformer):
     """
 
     _PAPER = {
+        "hidden_layer_sizes": (256, 256, 256, 256),
+        "architecture": "mlp",
         "corruption_rate": 0.3,
         "alpha": 2.0,
         "decoder_sizes": (256, 256, 256, 256),
@@ -138,9 +140,9 @@ class VimeTransformer(BaseSSLTransformer):
 
     def __init__(
         self,
-        hidden_layer_sizes=(256, 256, 256, 256),
+        hidden_layer_sizes=(256, 256, 256),
         *,
-        architecture="mlp",
+        architecture="residual",
         corruption_rate=0.5,
         alpha=2.0,
         decoder_sizes=(256,),
@@ -151,7 +153,7 @@ class VimeTransformer(BaseSSLTransformer):
         lr=1e-3,
         weight_decay=0.01,
         schedule="one-cycle",
-        batch_size=128,
+        batch_size=256,
         max_epochs="auto",
         early_stopping=False,
         validation_fraction=None,

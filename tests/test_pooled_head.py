@@ -310,3 +310,14 @@ def test_another_head_leaves_no_path_behind(data, scarf):
     X, y = data
     clf = SSLClassifier(scarf, mode="frozen", head="pooled", random_state=0).fit(X[:40], y[:40])
     assert clf.set_params(head="linear").fit(X[:40], y[:40]).linear_path_ is None
+
+
+def test_penalties_at_the_edge_of_their_grid_are_warned_of_once(data, scarf):
+    X, y = data
+    shuffled = np.random.default_rng(0).permutation(y[:60])
+    for head in ("linear", "pooled"):
+        with pytest.warns(
+            UserWarning, match="strongest is best out of fold: .*Are X and y in the same"
+        ) as told:
+            SSLClassifier(scarf, mode="frozen", head=head, random_state=0).fit(X[:60], shuffled)
+        assert len(told) == 1

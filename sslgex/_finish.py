@@ -138,8 +138,8 @@ def _pool(clf, encoder, labelled, Z, more: dict, pool: list, seeds: Seeds, task:
         task.begin("fit-head").end()
         return Finish(encoder, head, Z.shape[1], linear_path=path)
     start = head.start(features)
-    tuned = _unfreeze(clf, encoder, labelled, start, seeds, task, head.with_embedding_expert)
-    head = head.with_embedding_expert(tuned.head) if tuned.history else head
+    tuned = _unfreeze(clf, encoder, labelled, start, seeds, task, head.with_expert)
+    head = head.with_expert(tuned.head) if tuned.history else head
     return Finish(tuned.encoder, head, Z.shape[1], tuned.history, path, tuned.curve)
 
 

@@ -77,7 +77,6 @@ class PooledHead(ClassifierMixin, BaseEstimator):
         self : PooledHead
             The fitted head.
         """
-        seed = check_random_state(self.random_state).randint(2**31 - 1)
         self.classes_, codes = np.unique(y, return_inverse=True)
         weight = class_weights(self.class_weight, self.classes_, y)
         prior = np.bincount(codes, weight[codes])
@@ -85,21 +84,14 @@ class PooledHead(ClassifierMixin, BaseEstimator):
         if sample_weight is not None:
             weight = weight * sample_weight
         pool = X_unlabeled if X_unlabeled is not None and len(X_unlabeled.components) else None
-        everyone = X if pool is None else pool
-        self.block_sizes_ = tuple(
-            float(np.sqrt(block.var(axis=0).sum())) or 1.0
-            for block in (everyone.components[:, :FALLBACK], everyone.embedding)
-        )
-        folds = inner_folds(codes, self.n_folds, seed)
+        # One seed, so that all experts have the same folds.
+        self.seed = check_random_state(self.random_state).randint(2**31 - 1)
+        folds = inner_folds(codes, self.n_folds, self.seed)
         tested = np.concatenate([test for _, test in folds]) if folds else np.arange(0)
         self.judged = tested, codes[tested], weight[tested] / weight.mean()
 
-        def linear(view: np.ndarray) -> LinearHead:
-            head = LinearHead(self.class_weight, n_folds=self.n_folds, random_state=seed)
-            return head.fit(view, y, sample_weight)
-
         by_count = {
-            k: linear(X.components[:, :k])
+            k: self._linear(X.components[:, :k], y, sample_weight)
             for k in sorted({min(k, X.components.shape[1]) for k in N_COMPONENTS})
         }
         self.n_components_ = (
@@ -108,17 +100,35 @@ class PooledHead(ClassifierMixin, BaseEstimator):
             else min(by_count, key=lambda k: abs(k - FALLBACK))
         )
         self.experts_ = {
-            "genes": linear(X.genes),
+            "genes": self._linear(X.genes, y, sample_weight),
             "components": by_count[self.n_components_],
-            "embedding": linear(self._view("embedding", X)),
+            "embedding": self._embedding_expert(X, y, sample_weight, pool),
         }
         if pool is not None:
             near = Neighbourhoods(self._view("propagated", X), self._view("propagated", pool))
-            expert = near.distil(np.arange(len(codes)), codes, prior)
-            expert.out_of_fold = near.out_of_fold(folds, codes, prior)
-            self.experts_["propagated"] = expert
+            self.experts_["propagated"] = near.distil(folds, codes, prior)
         self._weigh()
         return self
+
+    def with_embedding(self, X: Features, y, sample_weight=None, X_unlabeled=None) -> "PooledHead":
+        """Return a copy whose expert reads another embedding of the same samples; as in `fit`."""
+        head = copy.copy(self)
+        return head.with_expert(head._embedding_expert(X, y, sample_weight, X_unlabeled))
+
+    def with_expert(self, expert: LinearHead) -> "PooledHead":
+        """Return a copy with another embedding expert; reweighed if that has been judged."""
+        head = copy.copy(self)
+        head.experts_ = {**self.experts_, "embedding": expert}
+        if hasattr(expert, "out_of_fold"):
+            head._weigh()
+        return head
+
+    def without(self, *names: str) -> "PooledHead":
+        """Return a copy that lacks some experts, the others reweighed."""
+        head = copy.copy(self)
+        head.experts_ = {name: e for name, e in self.experts_.items() if name not in names}
+        head._weigh()
+        return head
 
     def start(self, X: Features) -> Start:
         """Return where unfrozen training begins: at the expert that reads the embedding."""
@@ -126,13 +136,17 @@ class PooledHead(ClassifierMixin, BaseEstimator):
         beside = X.components[:, :FALLBACK] / one
         return Start(self.experts_["embedding"], self._view("embedding", X), beside, other)
 
-    def with_embedding_expert(self, expert: LinearHead) -> "PooledHead":
-        """Return a copy with another such expert; reweighed if that has been judged."""
-        head = copy.copy(self)
-        head.experts_ = {**self.experts_, "embedding": expert}
-        if hasattr(expert, "out_of_fold"):
-            head._weigh()
-        return head
+    def _linear(self, view: np.ndarray, y, sample_weight) -> LinearHead:
+        head = LinearHead(self.class_weight, n_folds=self.n_folds, random_state=self.seed)
+        return head.fit(view, y, sample_weight)
+
+    def _embedding_expert(self, X: Features, y, sample_weight, pool) -> LinearHead:
+        everyone = X if pool is None else pool
+        self.block_sizes_ = tuple(
+            float(np.sqrt(block.var(axis=0).sum())) or 1.0
+            for block in (everyone.components[:, :FALLBACK], everyone.embedding)
+        )
+        return self._linear(self._view("embedding", X), y, sample_weight)
 
     def _weigh(self) -> None:
         trust = np.array([TRUST[name] for name in self.experts_])

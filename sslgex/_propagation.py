@@ -49,18 +49,27 @@ class Neighbourhoods:
         weight = np.sqrt(np.maximum(centred.std(axis=0), np.finfo(np.float32).tiny))
         self.graph = neighbours(normalize(centred / weight), n_neighbors=N_NEIGHBORS)
 
-    def distil(self, rows: np.ndarray, codes: np.ndarray, prior: np.ndarray) -> LinearHead:
+    def distil(self, folds: list, codes: np.ndarray, prior: np.ndarray) -> LinearHead:
         """Spread labels and return the linear head that imitates the result.
 
         Parameters
         ----------
-        rows : ndarray of shape (n_samples,), int
-            Labelled samples.
-        codes : ndarray of shape (n_samples,), int
-            Their classes, all of ``range(n_classes)``.
+        folds : list of (ndarray, ndarray)
+            Training and test rows of the labelled samples; each test part gets the log
+            probabilities of a head that had not its labels, in ``out_of_fold``.
+        codes : ndarray of shape (n_labelled,), int
+            Classes, all of ``range(n_classes)``.
         prior : ndarray of shape (n_classes,)
             Of the classes in the pool.
         """
+        head = self._distil(np.arange(len(codes)), codes, prior)
+        head.folds, head.out_of_fold = folds, np.full((len(codes), len(prior)), np.nan)
+        for train, test in folds:
+            other = self._distil(train, codes[train], prior)
+            head.out_of_fold[test] = log_softmax(other.log_odds(self.X[test]), axis=1)
+        return head
+
+    def _distil(self, rows, codes, prior) -> LinearHead:
         p = self._spread(rows, codes, len(prior))
         p *= prior / np.maximum(p.sum(axis=0), np.finfo(float).tiny)
         total = p.sum(axis=1, keepdims=True)
@@ -69,14 +78,6 @@ class Neighbourhoods:
         p[rows] = np.eye(len(prior))[codes]
         weight[rows] = TRUE_WEIGHT
         return soft_regression(self.X, p, weight)
-
-    def out_of_fold(self, folds: list, codes: np.ndarray, prior: np.ndarray) -> np.ndarray:
-        """Return log probabilities of the labelled samples by heads that had not their labels."""
-        log_p = np.full((len(codes), len(prior)), np.nan)
-        for train, test in folds:
-            head = self.distil(train, codes[train], prior)
-            log_p[test] = log_softmax(head.log_odds(self.X[test]), axis=1)
-        return log_p
 
     def _spread(self, rows, codes, n_classes: int) -> np.ndarray:
         labels = np.full(len(self.X), -1)

@@ -21,7 +21,8 @@ def data():
 
 @pytest.fixture(scope="module")
 def scarf(data):
-    return ScarfTransformer((16, 16), max_epochs=3, batch_size=64, random_state=0).fit(data[0])
+    how = {"architecture": "mlp", "max_epochs": 3, "batch_size": 64, "random_state": 0}
+    return ScarfTransformer((16, 16), **how).fit(data[0])
 
 
 def classifier(encoder, head, **kw):

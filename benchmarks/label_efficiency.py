@@ -137,7 +137,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     root = Path(__file__).resolve().parents[1]
     parser.add_argument("--data", type=Path, default=root.parent / "shared" / "data")
-    parser.add_argument("--sets", nargs="+", default=list(panel_data.NAMES))
+    parser.add_argument("--sets", nargs="+", default=list(panel_data.NAMES)[:4])
     parser.add_argument("--cache", type=Path, default=root / ".cache" / "label_efficiency")
     parser.add_argument("--n-draws", type=int, default=4, help="per split")
     parser.add_argument("--cv", type=int, default=5)

@@ -14,7 +14,7 @@ which metric. Takes under four minutes on two CPU cores.
 # The entries
 # -----------
 # ``default_baselines`` returns classifiers whose parameters are chosen among the labelled samples,
-# just as ``SSLClassifier`` chooses its penalty, and which may learn from the same unlabelled
+# just as ``SSLClassifier`` chooses its penalties, and which may learn from the same unlabelled
 # profiles. Against them come two methods, frozen and unfrozen, with their defaults. The random
 # forest is left out for the sake of time; it takes as long as all other baselines together.
 import platform

@@ -37,6 +37,11 @@ class Finish(NamedTuple):
 def check_head(clf, sample_weight) -> None:
     """Raise unless the classifier's ``head`` goes with its mode and the weights."""
     if isinstance(clf.head, str):
+        if clf.head == "pooled" and clf.mode == "unfrozen" and clf.early_stopping is True:
+            raise ValueError(
+                "head='pooled' holds no samples out, it judges each without its own fold: use "
+                "early_stopping='auto', or head='linear'."
+            )
         return
     if clf.mode == "unfrozen":
         raise ValueError(
@@ -105,22 +110,26 @@ def finish(clf, encoder, X, matrix, y, sample_weight, pool, task: Task) -> Finis
     if isinstance(clf.head, str) and clf.head == "pooled":
         return _pool(clf, encoder, labelled, Z, more, pool, seeds, task)
     if clf.head == "linear":
-        head = LinearHead(clf.class_weight, random_state=seeds.integer("split"))
-        if clf.mode == "frozen":
-            head.fit(Z, y, **more)
-            warn_of_edge([head])
-            task.begin("fit-head").end()
-            return Finish(encoder, head, Z.shape[1])
-        if clf.early_stopping != "auto":
-            return _train(clf, encoder, labelled, Z, head, seeds, task, more)
-        start = Start(head.fit(Z, y, **more), Z)
-        tuned = _unfreeze(clf, encoder, labelled, start, seeds, task)
-        return Finish(tuned.encoder, tuned.head, Z.shape[1], tuned.history, curve=tuned.curve)
+        return _linear(clf, encoder, labelled, Z, more, seeds, task)
     if pool is not None:
         more["X_unlabeled"] = np.concatenate([z for _, z in pool]) if pool else Z[:0]
     head = seeded_clone(clf.head, clf.random_state).fit(Z, y, **more)
     task.begin("fit-head").end()
     return Finish(encoder, head, Z.shape[1])
+
+
+def _linear(clf, encoder, labelled, Z, more: dict, seeds: Seeds, task: Task) -> Finish:
+    """Fit the linear head and, unfrozen, train the encoder under it."""
+    head = LinearHead(clf.class_weight, random_state=seeds.integer("split"))
+    if clf.mode == "unfrozen" and clf.early_stopping != "auto":
+        return _train(clf, encoder, labelled, Z, head, seeds, task, more)
+    head.fit(Z, labelled.y, **more)
+    warn_of_edge([head])
+    if clf.mode == "frozen":
+        task.begin("fit-head").end()
+        return Finish(encoder, head, Z.shape[1])
+    tuned = _unfreeze(clf, encoder, labelled, Start(head, Z), seeds, task)
+    return Finish(tuned.encoder, tuned.head, Z.shape[1], tuned.history, curve=tuned.curve)
 
 
 def _pool(clf, encoder, labelled, Z, more: dict, pool: list, seeds: Seeds, task: Task) -> Finish:
@@ -138,17 +147,24 @@ def _pool(clf, encoder, labelled, Z, more: dict, pool: list, seeds: Seeds, task:
         task.begin("fit-head").end()
         return Finish(encoder, head, Z.shape[1], linear_path=path)
     start = head.start(features)
-    tuned = _unfreeze(clf, encoder, labelled, start, seeds, task, head.with_expert)
+    tuned = _unfreeze(clf, encoder, labelled, start, seeds, task, head.with_expert, path)
     head = head.with_expert(tuned.head) if tuned.history else head
     return Finish(tuned.encoder, head, Z.shape[1], tuned.history, path, tuned.curve)
 
 
 def _unfreeze(
-    clf, encoder, labelled, start: Start, seeds: Seeds, task: Task, whole_head=lambda head: head
+    clf,
+    encoder,
+    labelled,
+    start: Start,
+    seeds: Seeds,
+    task: Task,
+    whole_head=lambda head: head,
+    path: LinearPath | None = None,
 ) -> Tuned:
     """Train the encoder from a fitted head, as long as that pays out of fold."""
     step = task.begin("fine-tune", clf.max_epochs)
-    report = _reporter(clf, encoder, step, whole_head)
+    report = _reporter(clf, encoder, step, whole_head, path)
     tuned = unfreeze(
         start,
         _network(clf, encoder),
@@ -156,6 +172,8 @@ def _unfreeze(
         labelled.y,
         labelled.weight,
         seeds,
+        choose=clf.early_stopping == "auto",
+        batch_statistics=clf.batch_norm == "batch",
         report=report,
         **_how(clf, from_scratch=False),
     )
@@ -180,7 +198,8 @@ def _train(
     if clf.early_stopping is True:
         train, held_out = split_labelled(codes, clf.validation_fraction, seeds.integer("split"))
     if clf.mode == "frozen":
-        module, rows = nn.Identity(), Rows([Z])
+        module: nn.Module = nn.Identity()
+        rows = Rows([Z])
     else:
         module, rows = _network(clf, encoder), _rows(encoder, labelled)
     if head is not None:
@@ -230,7 +249,7 @@ def _how(clf, from_scratch: bool) -> dict:
     """Return how the classifier wants to be trained."""
     lr = clf.lr
     if lr == "auto":
-        lr = 1e-3 if from_scratch else 1e-4
+        lr = 1e-3 if from_scratch else 3e-4
     device = resolve_device(clf.device)
     return {
         "batch_size": clf.batch_size,
@@ -245,7 +264,7 @@ def _how(clf, from_scratch: bool) -> dict:
     }
 
 
-def _reporter(clf, encoder, step: Task, whole_head=lambda head: head):
+def _reporter(clf, encoder, step: Task, whole_head=lambda head: head, path=None):
     """Return the function that tells the user and scikit-learn's callbacks of an epoch."""
 
     def report(objective: FineTuning, epoch: dict) -> bool:
@@ -261,7 +280,8 @@ def _reporter(clf, encoder, step: Task, whole_head=lambda head: head):
         return {
             "encoder_": tuned,
             "head_": whole_head(layer),
-            "_n_embedding": encoder._n_features_out,
+            "linear_path_": path,
+            "_n_embedding": objective.n_embedding,
         }
 
     return report

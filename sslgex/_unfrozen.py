@@ -14,6 +14,7 @@ from ._training.finetuning import FineTuning, fine_tune
 from ._training.rows import Rows
 from ._training.seeds import Seeds
 
+PATIENCE = 5  # epochs in vain after which a fold has seen enough
 ANCHOR = 0.01  # what the squared way of the encoder's weights from their start costs
 
 
@@ -50,7 +51,7 @@ class Tuned(NamedTuple):
     history : list of dict
         An entry per epoch.
     curve : list of float
-        Mean out-of-fold log likelihood after 0, 1, ... epochs.
+        Weighted mean out-of-fold log likelihood after 0, 1, ... epochs.
     """
 
     encoder: Any
@@ -67,6 +68,8 @@ def unfreeze(
     weight: np.ndarray,
     seeds: Seeds,
     *,
+    choose: bool,
+    batch_statistics: bool,
     max_epochs: int,
     report: Callable[[FineTuning, dict], bool],
     **how,
@@ -74,7 +77,8 @@ def unfreeze(
     """Train a copy of ``module`` with the head, as long as that helps samples held out.
 
     The same training runs once without each fold of the labelled samples, from a head that has
-    not seen them either, and tells after every epoch what it makes of them.
+    not seen them either, and tells after every epoch what it makes of them, until that has not
+    improved for some epochs.
 
     Parameters
     ----------
@@ -90,8 +94,12 @@ def unfreeze(
         Their weights, those of the classes included.
     seeds : Seeds
         Of the training.
+    choose : bool
+        Whether to stop where samples held out are predicted best; otherwise train to the end.
+    batch_statistics : bool
+        As in `FineTuning`.
     max_epochs : int
-        The most epochs to consider.
+        The most epochs.
     report : callable
         Called with the objective and the record of every epoch of the last training; returns
         whether to stop.
@@ -100,7 +108,7 @@ def unfreeze(
     """
     head, folds = start.head, start.head.folds
     frozen = Tuned(None, head, [], [])
-    if not folds:
+    if choose and not folds:
         return frozen
     codes = np.searchsorted(head.classes_, y)
     spread = np.square(start.view - start.view.mean(axis=0)).sum() / len(y)
@@ -112,7 +120,7 @@ def unfreeze(
             codes,
             weight,
             penalty=head.penalty_,
-            batch_statistics=False,
+            batch_statistics=batch_statistics,
             beside=start.beside,
             size=start.size,
             anchor=ANCHOR,
@@ -134,14 +142,19 @@ def unfreeze(
         values = rows.take(test)
 
         def judge(objective: FineTuning, epoch: dict, test=test, values=values) -> bool:
-            log_p[epoch["epoch"], test] = _log_probabilities(objective, values, test)
-            return False
+            done = epoch["epoch"]
+            # To the end of the curve: of a fold that stops here the last word holds.
+            log_p[done:, test] = _log_probabilities(objective, values, test)
+            right = log_p[: done + 1, test, codes[test]] @ weight[test]
+            return choose and done - int(np.argmax(right)) >= PATIENCE
 
         train(begin, fit_on, judge)
-    judged = np.concatenate([test for _, test in folds])
-    right = log_p[:, judged, codes[judged]]
-    curve = (right @ weight[judged] / weight[judged].sum()).tolist()
-    best = int(np.argmax(curve))
+    curve: list[float] = []
+    if folds:
+        judged = np.concatenate([test for _, test in folds])
+        right = log_p[:, judged, codes[judged]]
+        curve = (right @ weight[judged] / weight[judged].sum()).tolist()
+    best = int(np.argmax(curve)) if choose else max_epochs
     if best == 0:
         return frozen._replace(curve=curve)
     objective, history = train(

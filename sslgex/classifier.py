@@ -92,7 +92,7 @@ class SSLClassifier(
     dropout : float in [0, 1), default=0.0
         Dropout of the encoder in unfrozen training.
     lr : float or "auto", default="auto"
-        Learning rate of AdamW, at its height if the schedule varies it. "auto": 1e-4 where a
+        Learning rate of AdamW, at its height if the schedule varies it. "auto": 3e-4 where a
         pretrained encoder is trained along, which should not forget, and 1e-3 elsewhere.
     weight_decay : float, default=0.01
         AdamW's decoupled weight decay.
@@ -109,11 +109,11 @@ class SSLClassifier(
         "auto": unfrozen training from a fitted head takes as many epochs, up to `max_epochs`, as
         have the best out-of-fold log loss of the labelled samples, none if that is best or where
         no class has two samples: then this is the frozen mode. Training with nothing fitted to
-        start from (``head="sgd"`` or ``encoder=None``) runs to its end, as with False. True: hold
-        out `validation_fraction` of the labelled samples, stratified, stop when their loss
-        has not fallen for `n_iter_no_change` epochs, and go back to the best weights. If that
-        share has fewer samples than there are classes, or a class has only one sample, training
-        runs to its end, with a warning.
+        start from (``head="sgd"`` or ``encoder=None``) runs to its end, as with False. True, not
+        with ``head="pooled"``: hold out `validation_fraction` of the labelled samples, stratified,
+        stop when their loss has not fallen for `n_iter_no_change` epochs, and go back to the best
+        weights. If that share has fewer samples than there are classes, or a class has only one
+        sample, training runs to its end, with a warning.
     validation_fraction : float in (0, 1), default=0.1
         See `early_stopping`.
     n_iter_no_change : int, default=30

@@ -20,6 +20,7 @@ METHODS = {
     "vime": VimeTransformer(**SMALL, decoder_sizes=(8,)),
 }
 methods = pytest.mark.parametrize("ssl", METHODS.values(), ids=METHODS)
+WIDTH = 38  # of the embedding: the components of 40 genes of which two are constant
 needs_callbacks = pytest.mark.skipif(not SUPPORTED, reason="callbacks came with scikit-learn 1.9")
 
 
@@ -101,21 +102,25 @@ def test_a_callback_sees_epochs_under_folds_under_the_grid(data):
 
 
 @needs_callbacks
+@pytest.mark.parametrize("head", ["linear", "pooled", "sgd"])
 @pytest.mark.parametrize("mode", ["frozen", "unfrozen"])
-def test_a_callback_sees_pretraining_and_fine_tuning_of_a_classifier(data, mode):
+def test_a_callback_sees_pretraining_and_fine_tuning_of_a_classifier(data, mode, head):
+    X, y = data
     recorder = Recorder()
-    classifier(mode=mode, max_epochs=3).set_callbacks(recorder).fit(*data)
+    clf = classifier(mode=mode, head=head, max_epochs=3, lr=3e-3).set_callbacks(recorder)
+    clf.fit(X[:30], y[:30], X_unlabeled=X[30:])
     seen = epochs(recorder)
     assert all(p[0] == ("SSLClassifier", "fit", 0) for p in seen)
+    # The epochs that were kept, and none of those that were tried on samples held out.
     owners = [p[-1][0] for p in seen]
-    expected = ["ScarfTransformer"] * 2
-    assert owners == expected + (["SSLClassifier"] * 3 if mode == "unfrozen" else [])
+    assert owners == ["ScarfTransformer"] * 2 + ["SSLClassifier"] * clf.n_iter_
+    assert (clf.n_iter_ > 0) == (mode == "unfrozen" or head == "sgd")
     assert sorted(recorder.began) == sorted(recorder.ended)
 
 
 @needs_callbacks
 @pytest.mark.parametrize("encoder", ["fitted", "pca", None])
-@pytest.mark.parametrize("head", ["linear", "sgd"])
+@pytest.mark.parametrize("head", ["linear", "pooled", "sgd"])
 def test_every_task_that_begins_ends(data, scarf, encoder, head):
     X, y = data
     recorder = Recorder()
@@ -133,13 +138,19 @@ def test_a_callback_that_returns_true_stops_pretraining(data, ssl):
     ssl = clone(ssl).set_params(max_epochs=10).set_callbacks(Recorder(stop_at=3))
     assert ssl.fit(data[0]).n_iter_ == 3
     assert len(ssl.loss_curve_) == 3
-    assert ssl.transform(data[0]).shape == (60, 16)
+    assert ssl.transform(data[0]).shape == (60, WIDTH)
 
 
 @needs_callbacks
-def test_a_callback_that_returns_true_stops_fine_tuning(data, scarf):
-    clf = classifier(scarf, max_epochs=10).set_callbacks(Recorder(stop_at=3)).fit(*data)
-    assert clf.n_iter_ == 3
+@pytest.mark.parametrize("head", ["linear", "pooled", "sgd"])
+def test_a_callback_that_returns_true_stops_fine_tuning(data, scarf, head):
+    X, y = data
+    clf = classifier(scarf, head=head, max_epochs=10, lr=3e-3)
+    free = clone(clf).fit(X[:30], y[:30])
+    assert free.n_iter_ > 3
+    clf.set_callbacks(Recorder(stop_at=3)).fit(X[:30], y[:30])
+    assert clf.n_iter_ == len(clf.loss_curve_) == 3
+    assert clf.loss_curve_ == free.loss_curve_[:3]
 
 
 @needs_callbacks
@@ -155,9 +166,30 @@ def test_a_callback_gets_an_estimator_that_can_transform(data, ssl):
 
     watched = clone(ssl).set_callbacks(Embed()).fit(X)
     assert len(embeddings) == 2
-    assert all(np.isfinite(Z).all() and Z.shape == (60, 16) for Z in embeddings)
+    assert all(np.isfinite(Z).all() and Z.shape == (60, WIDTH) for Z in embeddings)
     assert not np.allclose(*embeddings)
     np.testing.assert_array_equal(watched.transform(X), clone(ssl).fit(X).transform(X))
+
+
+@needs_callbacks
+@pytest.mark.parametrize("head", ["linear", "pooled", "sgd"])
+def test_a_callback_gets_a_classifier_that_can_predict(data, scarf, head):
+    X, y = data
+    probabilities = []
+
+    class Predict(Recorder):
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+            if context.task_name == "epoch":
+                probabilities.append(fitted_estimator.predict_proba(X))
+
+    clf = classifier(scarf, head=head, max_epochs=3, lr=3e-3, schedule="constant")
+    plain = clone(clf).fit(X[:30], y[:30])
+    clf.set_callbacks(Predict()).fit(X[:30], y[:30])
+    assert len(probabilities) == clf.n_iter_ > 0
+    assert all(p.shape == (60, 3) for p in probabilities)
+    np.testing.assert_array_equal(clf.predict_proba(X), plain.predict_proba(X))
+    if head != "pooled":  # whose experts are weighed anew after the last epoch
+        np.testing.assert_allclose(probabilities[-1], clf.predict_proba(X), atol=1e-6)
 
 
 @needs_callbacks

@@ -3,12 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from sslgex import ByolTransformer, ScarfTransformer, VimeTransformer
+from sslgex._head import LinearHead
 from sslgex._untrained import UntrainedTransformer
 from sslgex.datasets import make_expression
 
@@ -24,9 +22,11 @@ METHODS = {
     },
 }
 N_UNLABELLED, N_GENES = 600, 400
-# Accuracy with 5 labels per class: a random encoder has 0.40 of the 4 classes, the three methods
-# 0.73 to 0.83 (three seeds); a random encoder's differs by 0.05 from one pretrained on noise.
-MARGIN, NOISE = 0.15, 0.06
+# Accuracy with 5 labels per class of 4: where the encoders start from, random weights, 0.41, and
+# principal components, 0.79; the three methods from there, 0.63 to 0.76 and 0.82 to 0.84 (two
+# seeds); pretrained on noise, 0.39 to 0.44.
+MARGIN, NOISE = {"mlp": 0.15, "residual": 0.02}, 0.06
+architectures = pytest.mark.parametrize("architecture", MARGIN)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -60,8 +60,9 @@ def probe(Z, y, n_labels=5, n_draws=20):
             [rng.choice(np.flatnonzero(y == c), n_labels, replace=False) for c in np.unique(y)]
         )
         others = np.setdiff1d(np.arange(len(y)), labelled)
-        clf = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500))
-        scores.append(clf.fit(Z[labelled], y[labelled]).score(Z[others], y[others]))
+        # Not standardised: in which directions the embedding is long is part of it.
+        head = LinearHead(random_state=0).fit(Z[labelled], y[labelled])
+        scores.append(head.score(Z[others], y[others]))
     return np.mean(scores)
 
 
@@ -74,28 +75,47 @@ def random_encoder(data):
     return probe(est.transform(X), y)
 
 
-@pytest.fixture(scope="module", params=METHODS, ids=lambda cls: cls.__name__)
+@pytest.fixture(scope="module")
+def components(data):
+    """Accuracy on the principal components."""
+    unlabelled, X, y = data
+    est = pretrained(ScarfTransformer, unlabelled, max_epochs=1)
+    return probe((X - est.mean_) / est.scale_ @ est.components_[:64].T, y)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(cls, architecture) for cls in METHODS for architecture in MARGIN],
+    ids=lambda how: f"{how[0].__name__}-{how[1]}",
+)
 def fitted(request, data):
-    return pretrained(request.param, data[0])
+    cls, architecture = request.param
+    return pretrained(cls, data[0], architecture=architecture)
 
 
-def test_pretraining_beats_a_random_encoder_at_few_labels(fitted, data, random_encoder):
+def test_pretraining_beats_what_it_starts_from_at_few_labels(
+    fitted, data, random_encoder, components
+):
     _, X, y = data
-    assert probe(fitted.transform(X), y) > random_encoder + MARGIN
+    start = {"mlp": random_encoder, "residual": components}[fitted.architecture]
+    assert probe(fitted.transform(X), y) > start + MARGIN[fitted.architecture]
 
 
+@architectures
 @pytest.mark.parametrize("cls", METHODS)
-def test_pretraining_on_gene_wise_permuted_data_gives_nothing(cls, data, random_encoder):
+def test_pretraining_on_gene_wise_permuted_data_gives_nothing(
+    cls, architecture, data, random_encoder
+):
     unlabelled, X, y = data
     # Every gene keeps its marginal, no two genes anything in common.
     permuted = np.random.default_rng(1).permuted(unlabelled, axis=0)
-    est = pretrained(cls, permuted)
+    est = pretrained(cls, permuted, architecture=architecture)
     assert probe(est.transform(X), y) < random_encoder + NOISE
 
 
 def test_the_loss_falls(fitted):
     first, last = fitted.loss_curve_[0], fitted.loss_curve_[-1]
-    fall = {ScarfTransformer: 0.3, VimeTransformer: 0.3, ByolTransformer: 0.8}[type(fitted)]
+    fall = {ScarfTransformer: 0.2, VimeTransformer: 0.3, ByolTransformer: 0.8}[type(fitted)]
     assert last < first - fall
 
 
@@ -140,10 +160,12 @@ def test_early_stopping_on_few_samples_still_has_something_to_compare(cls, n, da
     assert min(epoch["spread"] for epoch in est.history_) > 0
 
 
+@architectures
 @pytest.mark.parametrize("cls", METHODS)
-def test_held_out_samples_are_not_trained_on(cls, data):
+def test_held_out_samples_are_not_trained_on(cls, architecture, data):
     X = data[0][:100, :100]
     params = {"max_epochs": 3, "validation_fraction": 0.2, "standardize": False}
+    params["architecture"] = architecture
     one = pretrained(cls, X, **params)
     assert len(one.validation_loss_curve_) == 3
     assert np.isfinite(one.validation_loss_curve_).all()

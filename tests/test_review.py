@@ -36,8 +36,9 @@ def test_the_head_has_not_seen_the_samples_that_stop_its_training(data, scarf, m
 
     monkeypatch.setattr(LinearHead, "fit", counted)
     clf = SSLClassifier(
-        scarf, early_stopping=True, validation_fraction=0.2, max_epochs=3, random_state=0
-    ).fit(*data)
+        scarf, head="linear", early_stopping=True, validation_fraction=0.2, max_epochs=3,
+        random_state=0,
+    ).fit(*data)  # fmt: skip
     assert seen == [64]
     assert len(clf.validation_loss_curve_) == 3
 
@@ -47,9 +48,13 @@ def test_the_head_has_not_seen_the_samples_that_stop_its_training(data, scarf, m
 def test_a_classifier_copies_a_fortran_ordered_matrix_once(fitted, mode):
     X = np.asfortranarray(np.random.default_rng(0).normal(size=(20_000, 500)).astype(np.float32))
     y = np.arange(len(X)) % 2
+    X[y == 1, :20] += 0.5
     encoder = ScarfTransformer((8,), max_epochs=1, projection_sizes=(8,), random_state=0)
     encoder = encoder.fit(X[:100]) if fitted else encoder
-    clf = SSLClassifier(encoder, mode=mode, max_epochs=1, batch_size=500, random_state=0)
+    # The pooled head has a copy of the labelled samples for its expert on the genes.
+    clf = SSLClassifier(
+        encoder, mode=mode, head="linear", max_epochs=1, batch_size=500, random_state=0
+    )
     tracemalloc.start()
     try:
         clf.fit(X, y)

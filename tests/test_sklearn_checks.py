@@ -40,9 +40,12 @@ CLASSIFIERS = {
     "unfrozen": SSLClassifier(small(ScarfTransformer), max_epochs=2, batch_size=64),
     "frozen": SSLClassifier(small(ScarfTransformer), mode="frozen"),
     "pca": SSLClassifier(PCA(), mode="frozen"),
-    "pooled": SSLClassifier(small(ScarfTransformer), mode="frozen", head="pooled"),
+    "linear": SSLClassifier(small(ScarfTransformer), mode="frozen", head="linear"),
 }
 INSTANCES = {cls.__name__: small(cls) for cls in TRANSFORMERS} | CLASSIFIERS
+
+# Most checks have labels of noise, or hardly any samples.
+noise = pytest.mark.filterwarnings("ignore:Of the L2 penalties on offer:UserWarning")
 
 REASON = (
     "a repeated sample is drawn into more batches and inner folds than one with twice the weight"
@@ -80,6 +83,7 @@ def test_no_tag_weakens_the_checks(estimator):
         assert tags.target_tags.required
 
 
+@noise
 @checks.parametrize_with_checks(
     list(INSTANCES.values()), expected_failed_checks=expected_failed_checks
 )
@@ -107,6 +111,7 @@ MORE = [
 ]
 
 
+@noise
 # The checks of set_output fit a data frame and transform an array, and the other way round.
 @pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")
 @pytest.mark.parametrize("check", [name for name in MORE if hasattr(checks, name)])
@@ -116,6 +121,7 @@ def test_checks_scikit_learn_does_not_yield(estimator, check):
 
 
 # With all their epochs the checks of the four take over an hour on two cores.
+@noise
 @pytest.mark.slow
 @pytest.mark.parametrize("cls", PUBLIC, ids=lambda cls: cls.__name__)
 def test_checks_pass_with_the_default_parameters(cls):

@@ -160,3 +160,18 @@ def test_two_fits_are_the_same(data, scarf):
     X, y = data
     one, other = (clone(classifier(scarf, "pooled")).fit(X[:60], y[:60]) for _ in range(2))
     np.testing.assert_array_equal(one.predict_proba(X), other.predict_proba(X))
+
+
+def test_the_pool_is_trained_to_the_end_where_that_is_asked_for(data, scarf):
+    X, y = data
+    clf = classifier(scarf, "pooled", early_stopping=False, max_epochs=3).fit(X[:90], y[:90])
+    assert clf.n_iter_ == 3 and len(clf.out_of_fold_curve_) == 4
+    rows = [int(np.flatnonzero(y == c)[0]) for c in np.unique(y)]
+    few = classifier(scarf, "pooled", early_stopping=False, max_epochs=3).fit(X[rows], y[rows])
+    assert few.n_iter_ == 3 and few.out_of_fold_curve_ == []
+    assert not np.array_equal(few.transform(X), scarf.transform(X))
+
+
+def test_the_pool_holds_nothing_out(data, scarf):
+    with pytest.raises(ValueError, match=r"holds no samples out.*early_stopping='auto'"):
+        classifier(scarf, "pooled", early_stopping=True).fit(*data)

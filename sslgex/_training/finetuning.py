@@ -100,6 +100,11 @@ class FineTuning(Objective):
             loss = loss + self.anchor * sum((now - then).square().sum() for now, then in pairs)
         return loss
 
+    @property
+    def n_embedding(self) -> int:
+        """Width of the embedding."""
+        return self.head.in_features - (0 if self.beside is None else self.beside.shape[1])
+
     def logits(self, values: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         """Return the scores of some rows, given their standardised genes."""
         z = self.encoder(values)

@@ -37,7 +37,8 @@ class Finish(NamedTuple):
 def check_head(clf, sample_weight) -> None:
     """Raise unless the classifier's ``head`` goes with its mode and the weights."""
     if isinstance(clf.head, str):
-        if clf.head == "pooled" and clf.mode == "unfrozen" and clf.early_stopping is True:
+        pooled = clf.head == "pooled" and clf.mode == "unfrozen" and not _from_scratch(clf)
+        if pooled and clf.early_stopping is True:
             raise ValueError(
                 "head='pooled' holds no samples out, it judges each without its own fold: use "
                 "early_stopping='auto', or head='linear'."
@@ -63,11 +64,16 @@ class Labelled(NamedTuple):
     weight: np.ndarray
 
 
-def takes_unlabeled(head) -> bool:
-    """Tell whether a head learns from unlabelled samples too."""
-    if isinstance(head, str):
-        return head == "pooled"
-    return has_fit_parameter(head, "X_unlabeled")
+def takes_unlabeled(clf) -> bool:
+    """Tell whether the head of ``clf`` learns from unlabelled samples too."""
+    if isinstance(clf.head, str):
+        return clf.head == "pooled" and not _from_scratch(clf)
+    return has_fit_parameter(clf.head, "X_unlabeled")
+
+
+def _from_scratch(clf) -> bool:
+    """Tell whether a network with random weights is trained, which has a linear layer only."""
+    return clf.encoder is None and clf.mode == "unfrozen"
 
 
 def finish(clf, encoder, X, matrix, y, sample_weight, pool, task: Task) -> Finish:
@@ -124,7 +130,7 @@ def _linear(clf, encoder, labelled, Z, more: dict, seeds: Seeds, task: Task) -> 
     if clf.mode == "unfrozen" and clf.early_stopping != "auto":
         return _train(clf, encoder, labelled, Z, head, seeds, task, more)
     head.fit(Z, labelled.y, **more)
-    warn_of_edge([head])
+    warn_of_edge([head], len(Z))
     if clf.mode == "frozen":
         task.begin("fit-head").end()
         return Finish(encoder, head, Z.shape[1])
@@ -142,7 +148,8 @@ def _pool(clf, encoder, labelled, Z, more: dict, pool: list, seeds: Seeds, task:
     head = PooledHead(clf.class_weight, random_state=seeds.integer("split"))
     features = path.features(labelled.matrix, Z)
     head.fit(features, labelled.y, **more)
-    warn_of_edge([expert for name, expert in head.experts_.items() if name != "propagated"])
+    experts = [expert for name, expert in head.experts_.items() if name != "propagated"]
+    warn_of_edge(experts, len(Z))
     if clf.mode == "frozen":
         task.begin("fit-head").end()
         return Finish(encoder, head, Z.shape[1], linear_path=path)

@@ -22,6 +22,7 @@ WORTH = 1e-3
 PATIENCE = 2
 # Log probability of a class that a fold's training part lacks.
 LACKING = -50.0
+ENOUGH = 30  # samples from which on a penalty at the edge of the grid says something
 
 
 class LinearHead(ClassifierMixin, BaseEstimator):
@@ -189,9 +190,12 @@ EDGES = {
 }
 
 
-def warn_of_edge(heads: list[LinearHead]) -> None:
-    """Warn, once for all, if the penalties of all heads are at the same edge of their grid."""
-    edges = {head.edge for head in heads}
+def warn_of_edge(heads: list[LinearHead], n_samples: int) -> None:
+    """Warn, once for all, if the penalties of all heads are at the same edge of their grid.
+
+    With few samples chance alone may put them there.
+    """
+    edges = {head.edge for head in heads} if n_samples >= ENOUGH else {None}
     edge = edges.pop()
     if edge and not edges:
         warnings.warn(

@@ -51,10 +51,10 @@ class UntrainedTransformer(BaseSSLTransformer):
             verbose=0,
         )
 
-    def _make_encoder(self, rows, seeds):
+    def _make_encoder(self, rows, train, seeds):
         return self._make_mlp(seeds)
 
-    def _pretrain(self, encoder, rows, seeds, device, X, y) -> Task:
+    def _pretrain(self, encoder, rows, split, seeds, device, X, y) -> Task:
         """Leave the encoder as it is."""
         self.history_, self.loss_curve_, self.validation_loss_curve_ = [], [], None
         self.n_iter_ = 0

@@ -165,8 +165,9 @@ class BaseSSLTransformer(
         rows = self._rows(matrices)
 
         seeds = Seeds(self.random_state)
-        encoder = self._make_encoder(rows, seeds)
-        task = self._pretrain(encoder, rows, seeds, device, X, y)
+        split = self._split(len(rows), seeds)
+        encoder = self._make_encoder(rows, split[0], seeds)
+        task = self._pretrain(encoder, rows, split, seeds, device, X, y)
         encoder.reestimate(first_layer(encoder, rows, device))
         self.encoder_ = encoder.eval()
         task.end(dict)
@@ -231,10 +232,10 @@ class BaseSSLTransformer(
             )
         return statistics
 
-    def _make_encoder(self, rows: Rows, seeds: Seeds) -> Encoder:
-        """Return the untrained encoder; set the principal components."""
+    def _make_encoder(self, rows: Rows, train: np.ndarray, seeds: Seeds) -> Encoder:
+        """Return the untrained encoder; set the principal components, of the training rows."""
         seed = seeds.integer("components")
-        self.components_, deviations = principal_components(rows, N_COMPONENTS, seed)
+        self.components_, deviations = principal_components(rows, N_COMPONENTS, seed, train)
         if self.architecture == "residual":
             return ResidualEncoder(
                 self.components_[:STEM],
@@ -254,11 +255,12 @@ class BaseSSLTransformer(
             generator=seeds.generator("weights"),
         )
 
-    def _pretrain(self, encoder: Encoder, rows: Rows, seeds: Seeds, device, X, y) -> Task:
+    def _pretrain(
+        self, encoder: Encoder, rows: Rows, split: tuple, seeds: Seeds, device, X, y
+    ) -> Task:
         """Train ``encoder`` in place, record the history, return the task, still to be ended."""
-        train, held_out = self._split(len(rows), seeds)
         source, validation = make_sources(
-            rows, train, held_out, batch_size=self.batch_size, seeds=seeds, device=device
+            rows, *split, batch_size=self.batch_size, seeds=seeds, device=device
         )
         n_epochs = self._n_epochs(len(source))
         task = Task.root(self, n_epochs, X=X, y=y)

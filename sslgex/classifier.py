@@ -318,7 +318,7 @@ class SSLClassifier(
         y, labelled = check_labels(y, self.unlabeled_label)
         check_consistent_length(matrix, labelled)
         check_classes(y, labelled)
-        for_head = takes_unlabeled(self.head)
+        for_head = takes_unlabeled(self)
         unlabelled = X_unlabeled is not None or not labelled.all()
         if self.encoder is None and unlabelled and not for_head:
             raise ValueError(
@@ -385,7 +385,8 @@ class SSLClassifier(
         Z : ndarray of shape (n_samples, n_features_out)
             The embedding.
         """
-        return with_obs_names(self, transform(self.encoder_, X, self._checked(X)), X)
+        matrix = self._checked(X)
+        return with_obs_names(self, transform(self.encoder_, X, matrix), X)
 
     def predict(self, X):
         """Return the predicted label of every sample.

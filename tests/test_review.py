@@ -48,8 +48,10 @@ def test_the_head_has_not_seen_the_samples_that_stop_its_training(data, scarf, m
 def test_a_classifier_copies_a_fortran_ordered_matrix_once(fitted, mode):
     X = np.asfortranarray(np.random.default_rng(0).normal(size=(20_000, 500)).astype(np.float32))
     y = np.arange(len(X)) % 2
-    X[y == 1, :20] += 0.5
-    encoder = ScarfTransformer((8,), max_epochs=1, projection_sizes=(8,), random_state=0)
+    X[y == 1, :200] += 0.5
+    encoder = ScarfTransformer(
+        (8,), architecture="mlp", max_epochs=1, projection_sizes=(8,), random_state=0
+    )
     encoder = encoder.fit(X[:100]) if fitted else encoder
     # The pooled head has a copy of the labelled samples for its expert on the genes.
     clf = SSLClassifier(

@@ -11,7 +11,9 @@ PASSES = 4
 SIZE = 1024  # rows at a time
 
 
-def principal_components(rows: Rows, n_components: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def principal_components(
+    rows: Rows, n_components: int, seed: int, index: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the leading principal axes of the rows, by randomised subspace iteration [1]_.
 
     Parameters
@@ -22,6 +24,8 @@ def principal_components(rows: Rows, n_components: int, seed: int) -> tuple[np.n
         Number of axes; fewer come where the rows have no more.
     seed : int
         Of the start.
+    index : ndarray of shape (n_samples,), default=None
+        Which of the rows to look at; None for all.
 
     Returns
     -------
@@ -35,26 +39,27 @@ def principal_components(rows: Rows, n_components: int, seed: int) -> tuple[np.n
     .. [1] Halko, Martinsson, Tropp (2011). Finding structure with randomness: probabilistic
        algorithms for constructing approximate matrix decompositions. SIAM Review 53.
     """
-    size = max(1, min(n_components + EXTRA, len(rows) - 1, rows.n_features))
-    mean = sum(block.sum(axis=0, dtype=np.float64) for block in _blocks(rows)) / len(rows)
+    index = np.arange(len(rows)) if index is None else index
+    size = max(1, min(n_components + EXTRA, len(index) - 1, rows.n_features))
+    mean = sum(b.sum(axis=0, dtype=np.float64) for b in _blocks(rows, index)) / len(index)
     mean = mean.astype(np.float32)
     rng = np.random.default_rng(seed)
     basis = rng.standard_normal((rows.n_features, size), dtype=np.float32)
     for _ in range(PASSES):
         image = np.zeros_like(basis)
-        for block in _blocks(rows, mean):
+        for block in _blocks(rows, index, mean):
             image += block.T @ (block @ basis)
         basis = np.linalg.qr(image)[0]
-    scores = np.concatenate([block @ basis for block in _blocks(rows, mean)])
+    scores = np.concatenate([block @ basis for block in _blocks(rows, index, mean)])
     _, spread, turn = np.linalg.svd(scores, full_matrices=False)
-    found = spread > spread[0] * len(rows) * np.finfo(np.float32).eps
+    found = spread > spread[0] * len(index) * np.finfo(np.float32).eps
     components = (turn @ basis.T)[found][:n_components]
     largest = np.abs(components).argmax(axis=1)
     components *= np.sign(components[np.arange(len(components)), largest])[:, None]
-    return components, spread[found][:n_components] / np.sqrt(len(rows))
+    return components, spread[found][:n_components] / np.sqrt(len(index))
 
 
-def _blocks(rows: Rows, mean: np.ndarray | None = None) -> Iterator[np.ndarray]:
-    for start in range(0, len(rows), SIZE):
-        block = rows.take(np.arange(start, min(start + SIZE, len(rows))))
+def _blocks(rows: Rows, index, mean: np.ndarray | None = None) -> Iterator[np.ndarray]:
+    for start in range(0, len(index), SIZE):
+        block = rows.take(index[start : start + SIZE])
         yield block if mean is None else block - mean

@@ -119,7 +119,7 @@ def fit_and_predict(entry, encoder, data: Data, train, labelled, test, seed: int
 
 def _takes_unlabeled(model) -> bool:
     if isinstance(model, SSLClassifier):
-        return takes_unlabeled(model.head)
+        return takes_unlabeled(model)
     return has_fit_parameter(model, "X_unlabeled")
 
 

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import torch
-from scipy.special import softmax
+from scipy.special import softmax, xlogy
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
@@ -180,8 +180,17 @@ class LinearHead(ClassifierMixin, BaseEstimator):
                 best = i
             if i - best >= PATIENCE:
                 break
-        self.edge = {0: "strongest", len(GRID) - 1: "weakest"}.get(best)
+        if best == len(GRID) - 1:
+            self.edge = "weakest"
+        elif best == 0 and likelihoods[0] < _of_frequencies(codes, weight) + WORTH:
+            self.edge = "strongest"
         return float(GRID[best]), likelihoods[best], predicted[best]
+
+
+def _of_frequencies(codes: np.ndarray, weight: np.ndarray) -> float:
+    """Return the mean log likelihood of who knows the frequencies of the classes only."""
+    p = np.bincount(codes, weight) / weight.sum()
+    return float(xlogy(p, p).sum())
 
 
 EDGES = {

@@ -53,7 +53,7 @@ def test_a_classifier_copies_a_fortran_ordered_matrix_once(fitted, mode):
         (8,), architecture="mlp", max_epochs=1, projection_sizes=(8,), random_state=0
     )
     encoder = encoder.fit(X[:100]) if fitted else encoder
-    # The pooled head has a copy of the labelled samples for its expert on the genes.
+    # The pooled head would have one more, for its expert on the genes.
     clf = SSLClassifier(
         encoder, mode=mode, head="linear", max_epochs=1, batch_size=500, random_state=0
     )
@@ -63,7 +63,9 @@ def test_a_classifier_copies_a_fortran_ordered_matrix_once(fitted, mode):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < (1.5 if mode == "unfrozen" or not fitted else 0.5) * X.nbytes
+    # Unfrozen, the training part of a fold comes on top.
+    copies = 2.5 if mode == "unfrozen" else 0.5 if fitted else 1.5
+    assert peak < copies * X.nbytes
 
 
 @pytest.mark.parametrize(

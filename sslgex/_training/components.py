@@ -50,13 +50,19 @@ def principal_components(
         for block in _blocks(rows, index, mean):
             image += block.T @ (block @ basis)
         basis = np.linalg.qr(image)[0]
-    scores = np.concatenate([block @ basis for block in _blocks(rows, index, mean)])
-    _, spread, turn = np.linalg.svd(scores, full_matrices=False)
+    gram = np.zeros((size, size))
+    for block in _blocks(rows, index, mean):
+        scores = (block @ basis).astype(np.float64)
+        gram += scores.T @ scores
+    squares, turn = np.linalg.eigh(gram)
+    spread = np.sqrt(np.maximum(squares[::-1], 0))
     found = spread > spread[0] * len(index) * np.finfo(np.float32).eps
+    turn = turn[:, ::-1].T.astype(np.float32)
     components = (turn @ basis.T)[found][:n_components]
     largest = np.abs(components).argmax(axis=1)
     components *= np.sign(components[np.arange(len(components)), largest])[:, None]
-    return components, spread[found][:n_components] / np.sqrt(len(index))
+    deviations = spread[found][:n_components] / np.sqrt(len(index))
+    return components, deviations.astype(np.float32)
 
 
 def _blocks(rows: Rows, index, mean: np.ndarray | None = None) -> Iterator[np.ndarray]:

@@ -4,12 +4,14 @@
 
 On every data set five splits with 20 labelled subsets per size, drawn with seeds that nothing was
 chosen on; every subset holds each class at least once. Of the package's default classifier and of
-its parts, beside the fixed opponents, it writes the differences with standard errors over splits.
-What is done is kept in ``--cache``, so that it can be interrupted and repeated.
+its parts, beside the fixed opponents, it writes scores and differences, with standard errors over
+splits. What is done is kept in ``--cache``, so that it can be interrupted and repeated.
+
+The classifiers are taken apart here, so that their common parts are fitted once; in one cell of
+every split the whole, `SSLClassifier`, is fitted too and must predict the same.
 """
 
 import argparse
-import importlib.util
 import warnings
 from pathlib import Path
 
@@ -27,21 +29,28 @@ from sslgex import ByolTransformer, ScarfTransformer, SSLClassifier, VimeTransfo
 from sslgex._head import LinearHead
 from sslgex._linear_path import LinearPath
 from sslgex._pooled import PooledHead
+from sslgex._training.seeds import Seeds
 from sslgex._untrained import UntrainedTransformer
 from sslgex.evaluation._metrics import Outcome, score
 
 SEED = 20_261  # of splits and draws; the development splits had 101
 N_SPLITS = 5
-SIZES = ("one per class", 50, 100)
+SIZES = ("one per class", 20, 50, 100)
+N_PUBLISHED = 4  # draws on which the study's network is trained
 METHODS = {"BYOL": ByolTransformer, "SCARF": ScarfTransformer, "VIME": VimeTransformer}
 METRICS = ("accuracy", "balanced_accuracy", "neg_log_loss", "neg_calibration_error")
 
 
-def splits(data: panel_data.DataSet) -> list:
+def splits(data: panel_data.DataSet, seed: int = SEED) -> list:
     """Return the frozen (train, test) splits; a patient is never divided."""
     kind = StratifiedKFold if data.groups is None else StratifiedGroupKFold
-    folds = kind(N_SPLITS, shuffle=True, random_state=SEED)
+    folds = kind(N_SPLITS, shuffle=True, random_state=seed)
     return list(folds.split(data.X, data.y, data.groups))
+
+
+def sizes(n_classes: int) -> list:
+    """Return the numbers of labels; of many classes, one each is about 20."""
+    return [size for size in SIZES if size != 20 or n_classes <= 10]
 
 
 def draw(codes: np.ndarray, size, rng: np.random.Generator) -> np.ndarray:
@@ -77,7 +86,7 @@ def cell(seen: dict, labelled, pool, test, y, y_test) -> dict:
     def of_pool(features):
         return rows(features, pool)._replace(genes=features.genes[:0])
 
-    head = PooledHead(random_state=0)
+    head = PooledHead(random_state=Seeds(0).integer("split"))
     head.fit(rows(first, labelled), y, X_unlabeled=of_pool(first))
     linear = head.without("embedding", "propagated")
     found = {
@@ -121,19 +130,32 @@ def one_split(folder: Path, name: str, split: int, n_draws: int) -> list[dict]:
     with threadpool_limits(1):
         seen = {}
         path = None
-        for kind, encoder in encoders(pool, split).items():
+        found = encoders(pool, split)
+        byol = found["BYOL"]
+        for kind, encoder in found.items():
             path = path or LinearPath.of(encoder, [pool], split)  # that of the clean pool, for all
             seen[kind] = path.features(both, encoder.transform(both).astype(np.float64))
         there = np.arange(len(train), len(both))
-        for size in SIZES:
+        for size in sizes(len(classes)):
             for j in range(n_draws):
                 rng = np.random.default_rng([SEED, split, SIZES.index(size), j])
                 labelled = draw(codes, size, rng)
                 rest = np.setdiff1d(np.arange(len(train)), labelled)
-                at = {"set": name, "size": size, "split": split, "draw": j}
+                at = {"set": name, "size": str(size), "split": split, "draw": j}
                 scores = cell(seen, labelled, rest, there, codes[labelled], y_test)
-                scores |= published(pool, X[test], codes, y_test, labelled, size, split)
-                scores |= geneicl(pool, X[test], codes, y_test, labelled, size, name)
+                if j == 0 and size == 50:
+                    whole = SSLClassifier(byol, mode="frozen", random_state=0)
+                    whole.fit(pool[labelled], codes[labelled], X_unlabeled=[pool[rest]])
+                    p = whole.predict_proba(X[test])
+                    np.testing.assert_allclose(
+                        measure(np.log(p), y_test), scores["BYOL: default"], atol=1e-3
+                    )
+                if j < N_PUBLISHED and size == sizes(len(classes))[-3]:
+                    clf = SSLClassifier.from_preset("dradjat2025", random_state=split)
+                    scores["the study's network"] = of(clf, pool, codes, labelled, X[test], y_test)
+                if name == "tcga_brca_pam50":
+                    clf = GeneICLClassifier()
+                    scores["GeneICL"] = of(clf, pool, codes, labelled, X[test], y_test)
                 out += [
                     at | {"entry": entry} | dict(zip(METRICS, s, strict=True))
                     for entry, s in scores.items()
@@ -141,23 +163,10 @@ def one_split(folder: Path, name: str, split: int, n_draws: int) -> list[dict]:
     return out
 
 
-def published(pool, X_test, codes, y_test, labelled, size, seed) -> dict:
-    """Return the scores of the study's network from scratch; few labels only."""
-    if size != "one per class":
-        return {}
-    clf = SSLClassifier.from_preset("dradjat2025", random_state=seed)
+def of(clf, pool, codes, labelled, X_test, y_test) -> tuple[float, ...]:
+    """Return the metrics of a classifier fitted on the labelled samples."""
     clf.fit(pool[labelled], codes[labelled])
-    scores = np.log(np.maximum(clf.predict_proba(X_test), 1e-30))
-    return {"the study's network from scratch": measure(scores, y_test)}
-
-
-def geneicl(pool, X_test, codes, y_test, labelled, size, name) -> dict:
-    """Return the scores of GeneICL where it is installed, on the set that it was published for."""
-    if name != "tcga_brca_pam50" or not importlib.util.find_spec("geneicl"):
-        return {}
-    clf = GeneICLClassifier().fit(pool[labelled], codes[labelled])
-    scores = np.log(np.maximum(clf.predict_proba(X_test), 1e-30))
-    return {"GeneICL": measure(scores, y_test)}
+    return measure(np.log(np.maximum(clf.predict_proba(X_test), 1e-30)), y_test)
 
 
 def difference(frame: pd.DataFrame, entry: str, opponent: str, metric: str) -> pd.DataFrame:

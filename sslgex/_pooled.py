@@ -106,7 +106,9 @@ class PooledHead(ClassifierMixin, BaseEstimator):
         }
         if pool is not None:
             near = Neighbourhoods(self._view("propagated", X), self._view("propagated", pool))
-            self.experts_["propagated"] = near.distil(folds, codes, prior)
+            propagated = near.distil(folds, codes, prior)
+            propagated.classes_ = self.classes_
+            self.experts_["propagated"] = propagated
         self._weigh()
         return self
 

@@ -18,9 +18,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import panel_data
+import recipe_claims
 from geneicl_adapter import GeneICLClassifier
 from joblib import Memory, Parallel, delayed
-from label_efficiency import csv_table, machine
+from label_efficiency import machine
 from scipy.special import softmax
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from threadpoolctl import threadpool_limits
@@ -169,15 +170,6 @@ def of(clf, pool, codes, labelled, X_test, y_test) -> tuple[float, ...]:
     return measure(np.log(np.maximum(clf.predict_proba(X_test), 1e-30)), y_test)
 
 
-def difference(frame: pd.DataFrame, entry: str, opponent: str, metric: str) -> pd.DataFrame:
-    """Return mean and standard error over splits of the difference, per set and size."""
-    wide = frame.pivot_table(index=["set", "size", "split", "draw"], columns="entry", values=metric)
-    gap = (wide[entry] - wide[opponent]).dropna().groupby(["set", "size", "split"]).mean()
-    per = gap.groupby(["set", "size"])
-    found = pd.DataFrame({"mean": per.mean(), "se": per.sem()})
-    return found
-
-
 def main() -> None:
     """Run everything and write the numbers."""
     root = Path(__file__).resolve().parent.parent
@@ -196,6 +188,16 @@ def main() -> None:
     )
     frame = pd.DataFrame([row for part in parts for row in part])
     frame.to_csv(args.cache / "cells.csv", index=False)
+    titles = {name: panel_data.NAMES[name][0] for name in args.sets}
+    tables = {
+        "claims": recipe_claims.claims_table(frame),
+        "means": recipe_claims.means_table(frame),
+        "sets": recipe_claims.sets_table(frame, titles),
+    }
+    for name, table in tables.items():
+        (args.out / f"recipe_{name}.md").write_text(f"{table}\n")
+        print(f"\n{table}")
+    print(f"\n{machine()}")
 
 
 if __name__ == "__main__":

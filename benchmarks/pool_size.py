@@ -1,0 +1,157 @@
+"""How does the gain grow with the unlabelled pool? On the frozen splits of ``recipe.py``.
+
+    python benchmarks/pool_size.py
+
+Pools of 150 profiles and more; from where the set's own training samples end, those of other
+studies come in, standardised gene by gene within their study. Nobody in the test part is among
+them, and the labelled samples are always the same.
+"""
+
+import argparse
+import warnings
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pandas as pd
+import panel_data
+import recipe
+from joblib import Memory, Parallel, delayed
+from label_efficiency import machine
+from recipe_claims import cells
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import scale
+from threadpoolctl import threadpool_limits
+
+from sslgex import ByolTransformer
+from sslgex._linear_path import LinearPath
+
+SETS = ("tcga_brca_pam50", "tcga_11paired")
+OTHERS = ("tcga_luad", "tcga_coadread", "rnaseqdb_counts")
+ROWS = (150, 300, 600, 1_200, 2_350)
+LABELS = 20  # one per class where there are more classes
+FEWER_STEPS, MORE_STEPS = 100, 1_000
+PAIRS = {
+    "embedding − PCA (64), + LR": ("BYOL: embedding + LR", "PCA (64) + LR"),
+    "propagated": ("linear pool + propagated", "linear pool"),
+    "default − linear pool": ("BYOL: default", "linear pool"),
+    "default − linear pool + propagated": ("BYOL: default", "linear pool + propagated"),
+}
+
+
+def patients(names) -> np.ndarray:
+    """TCGA-A7-A0CE-01A-... is of patient TCGA-A7-A0CE."""
+    return np.array(["-".join(name.replace(".", "-").split("-")[:3]) for name in names])
+
+
+def others(folder: Path, genes: pd.Index) -> tuple[pd.Index, list[np.ndarray], np.ndarray]:
+    """Return the genes that all have, the other studies' standardised values, and patients."""
+    frames = []
+    for name in OTHERS:
+        found = anndata.read_h5ad(folder / f"{name}.h5ad").to_df()
+        if name == "rnaseqdb_counts":
+            found = np.log2(found.div(found.sum(axis=1), axis=0) * 1e6 + 1)
+        genes = genes.intersection(found.columns, sort=False)
+        frames.append(found)
+    values = [scale(found[genes].to_numpy(np.float64)).astype(np.float32) for found in frames]
+    return genes, values, np.concatenate([patients(found.index) for found in frames])
+
+
+def one_split(folder: Path, name: str, split: int, n_draws: int) -> list[dict]:
+    """Return the scores of every size of the pool in one split."""
+    warnings.simplefilter("ignore")
+    data = panel_data.load(name, folder)
+    train, test = recipe.splits(data)[split]
+    genes, more, who = others(folder, data.X.columns)
+    X = data.X[genes].to_numpy()
+    known = set(patients(data.X.index))  # of train and test
+    new = np.flatnonzero([patient not in known for patient in who])
+    rng = np.random.default_rng([recipe.SEED, split])
+    new = new[np.unique(who[new], return_index=True)[1]]
+    external = np.concatenate(more)[rng.permutation(new)]
+    classes = np.unique(data.y[train])
+    test = test[np.isin(data.y[test], classes)]
+    codes, y_test = (np.searchsorted(classes, data.y[part]) for part in (train, test))
+    mean, deviation = X[train].mean(axis=0), X[train].std(axis=0)
+    own, tested = (
+        ((X[part] - mean) / np.where(deviation > 0, deviation, 1)).astype(np.float32)
+        for part in (train, test)
+    )
+    # Every class is among the first, and so are the labelled.
+    first, rest = train_test_split(
+        np.arange(len(own)), train_size=ROWS[0], stratify=codes, random_state=split
+    )
+    lacking = np.setdiff1d(np.arange(len(classes)), codes[first])
+    first = np.concatenate([first, [np.flatnonzero(codes == c)[0] for c in lacking]]).astype(int)
+    order = np.concatenate([first, np.setdiff1d(rest, first)])
+    everyone, codes = np.concatenate([own[order], external]), codes[order]
+    out = []
+    with threadpool_limits(1):
+        for n_rows in (*ROWS, "100 steps", "1,000 steps"):
+            steps = {"100 steps": FEWER_STEPS, "1,000 steps": MORE_STEPS}.get(n_rows)
+            pool = everyone[: n_rows if steps is None else ROWS[-1]]
+            byol = ByolTransformer(random_state=split)
+            if steps:
+                byol.set_params(max_epochs=round(steps / np.ceil(len(pool) / byol.batch_size)))
+            byol.fit(pool)
+            both = np.concatenate([pool, tested])
+            Z = byol.transform(both).astype(np.float64)
+            seen = {"BYOL": LinearPath.of(byol, [pool], split).features(both, Z)}
+            there = np.arange(len(pool), len(both))
+            for size in (LABELS, 50):
+                for j in range(n_draws):
+                    rng = np.random.default_rng([recipe.SEED, split, size, j])
+                    labelled = recipe.draw(codes[: len(first)], size, rng)
+                    unlabelled = np.setdiff1d(np.arange(len(pool)), labelled)
+                    found = recipe.cell(seen, labelled, unlabelled, there, codes[labelled], y_test)
+                    at = {"set": name, "labels": size, "split": split, "draw": j}
+                    at |= {"size": f"{n_rows}", "own": min(len(pool), len(own))}
+                    out += [
+                        at | {"entry": entry} | dict(zip(recipe.METRICS, s, strict=True))
+                        for entry, s in found.items()
+                    ]
+    return out
+
+
+def table(frame: pd.DataFrame, titles: dict[str, str]) -> str:
+    """Return the differences by size of the pool, for 20 and 50 labels together."""
+    lines = ["| data set, profiles in the pool | " + " | ".join(PAIRS) + " |"]
+    lines.append("|---" * (1 + len(PAIRS)) + "|")
+    frame = frame.assign(draw=frame["draw"] + 1000 * frame["labels"])
+    both = ("accuracy", "balanced_accuracy")
+    found = {(pair, m): cells(frame, *PAIRS[pair], m) for pair in PAIRS for m in both}
+    sizes = [f"{n}" for n in ROWS] + ["100 steps", "1,000 steps"]
+    for name in frame["set"].unique():
+        for size in sizes:
+            row = [f"{titles[name]}, " + (size if size.isdigit() else f"{ROWS[-1]}, {size}")]
+            for pair in PAIRS:
+                parts = [found[pair, m].loc[(name, size)] for m in both]
+                row.append(" / ".join(f"{p['mean']:+.1f} ± {p['se']:.1f}" for p in parts))
+            lines.append("| " + " | ".join(row) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run everything and write the table."""
+    root = Path(__file__).resolve().parent.parent
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, default=root.parent / "shared" / "data")
+    parser.add_argument("--cache", type=Path, default=root / ".cache" / "pool_size")
+    parser.add_argument("--n-draws", type=int, default=4, help="per split and number of labels")
+    parser.add_argument("--n-jobs", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=root / "docs" / "tables")
+    args = parser.parse_args()
+    run = Memory(args.cache, verbose=0).cache(one_split, ignore=["folder"])
+    parts = Parallel(args.n_jobs, verbose=10)(
+        delayed(run)(args.data, name, split, args.n_draws)
+        for name in SETS
+        for split in range(recipe.N_SPLITS)
+    )
+    frame = pd.DataFrame([row for part in parts for row in part])
+    titles = {name: panel_data.NAMES[name][0] for name in SETS}
+    (args.out / "pool_size.md").write_text(f"{table(frame, titles)}\n")
+    print(f"\n{table(frame, titles)}\n\n{machine()}")
+
+
+if __name__ == "__main__":
+    main()

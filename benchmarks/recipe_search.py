@@ -1,0 +1,232 @@
+"""What was tried for the recipe: on development splits, where choosing is allowed.
+
+    python benchmarks/recipe_search.py
+
+Two splits of the four sets on which the defaults were chosen, four draws of labels. No sample of
+these test parts is needed for a claim: the frozen splits of ``recipe.py`` are others. Every encoder
+is judged by logistic regression on its embedding against that on as many principal components, and
+by what it adds to the linear pool with its propagated expert.
+"""
+
+import argparse
+import warnings
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pandas as pd
+import panel_data
+import recipe
+import torch
+from joblib import Memory, Parallel, delayed
+from label_efficiency import machine
+from recipe_claims import cells
+from threadpoolctl import threadpool_limits
+from torch.nn import functional as F
+
+from sslgex import ByolTransformer, ScarfTransformer, VimeTransformer
+from sslgex._head import LinearHead, inner_folds
+from sslgex._linear_path import LinearPath
+from sslgex._nn.encoder import Encoder
+from sslgex._nn.heads import mlp
+from sslgex._pooled import PooledHead
+from sslgex._propagation import Neighbourhoods
+from sslgex._training.objective import Objective
+
+SEED, N_SPLITS = 101, 2
+SETS = list(panel_data.NAMES)[:4]
+
+
+class VicregObjective(Objective):
+    """Invariance, variance and covariance of two corrupted views (Bardes et al. 2022)."""
+
+    def __init__(self, encoder: Encoder, corruption_rate: float, generator: torch.Generator):
+        super().__init__(encoder)
+        self.projector = mlp(encoder.n_representation, (512, 256), generator, batch_norm=True)
+        self.corruption_rate = corruption_rate
+
+    def loss(self, views):
+        one, two = (views.corrupted(self.corruption_rate)[0] for _ in range(2))
+        seen = self.represent([views.clean, one, two])[1:]
+        a, b = (self.projector(h) for h in seen)
+        spread = sum(F.relu(1 - (z.var(dim=0) + 1e-4).sqrt()).mean() for z in (a, b)) / 2
+        ties = sum(_off_diagonal(z).square().sum() / z.shape[1] for z in (a, b))
+        return 25 * F.mse_loss(a, b) + 25 * spread + ties
+
+
+def _off_diagonal(z: torch.Tensor) -> torch.Tensor:
+    z = z - z.mean(dim=0)
+    covariance = z.T @ z / (len(z) - 1)
+    return covariance - torch.diag(torch.diag(covariance))
+
+
+class VicregTransformer(ByolTransformer):
+    """Pretrain with VICReg's loss in BYOL's place."""
+
+    def _make_objective(self, encoder, generator):
+        return VicregObjective(encoder, self.corruption_rate, generator)
+
+
+STEM = "sslgex._nn.residual.STEM_RATE"
+# name: (estimator, rate of the stem or None for the default)
+ENCODERS = {
+    "BYOL": (ByolTransformer(), None),
+    "SCARF": (ScarfTransformer(), None),
+    "VIME": (VimeTransformer(), None),
+    "BYOL, corruption 0.5": (ByolTransformer(corruption_rate=0.5), None),
+    "BYOL, corruption 0.9": (ByolTransformer(corruption_rate=0.9), None),
+    "BYOL, EMA 0.97": (ByolTransformer(ema_decay=0.97), None),
+    "BYOL, one block": (ByolTransformer((256,)), None),
+    "BYOL, blocks of 1,024": (ByolTransformer((1024,) * 3), None),
+    "BYOL, stem fixed": (ByolTransformer(), 0.0),
+    "BYOL, stem at full rate": (ByolTransformer(), 1.0),
+    "BYOL, MLP": (ByolTransformer((256,) * 4, architecture="mlp", batch_size=128), None),
+    "SCARF, corruption 0.3": (ScarfTransformer(corruption_rate=0.3), None),
+    "VICReg's loss": (VicregTransformer(corruption_rate=0.5), None),
+}
+CHOSEN = "BYOL, corruption out of fold"
+POOLED = "linear pool + propagated"
+
+
+def scores_of(seen: dict, labelled, pool, test, y, y_test) -> dict:
+    """Return the scores of everything that is compared, of one labelled subset."""
+
+    def rows(features, which):
+        return type(features)(*(part[which] for part in features))
+
+    def of_pool(features):
+        return rows(features, pool)._replace(genes=features.genes[:0])
+
+    first = seen["BYOL"]
+    head = PooledHead(random_state=0).fit(rows(first, labelled), y, X_unlabeled=of_pool(first))
+    without = head.without("embedding")
+    pca = LinearHead(random_state=head.seed).fit(first.components[labelled, :64], y)
+    scores = {
+        "PCA (64) + LR": pca.log_odds(first.components[test, :64]),
+        "linear pool": without.without("propagated").log_odds(rows(first, test)),
+        POOLED: without.log_odds(rows(first, test)),
+    }
+    alone = {}
+    for kind, features in seen.items():
+        whole = head.with_embedding(rows(features, labelled), y, X_unlabeled=of_pool(features))
+        scores[f"{kind}: default"] = whole.log_odds(rows(features, test))
+        alone[kind] = LinearHead(random_state=head.seed).fit(features.embedding[labelled], y)
+        scores[kind] = alone[kind].log_odds(features.embedding[test])
+    strengths = ("BYOL", "BYOL, corruption 0.5", "BYOL, corruption 0.9")
+    best = max(strengths, key=lambda kind: alone[kind].log_likelihood_)
+    scores[CHOSEN] = scores[best]
+    folds, prior = inner_folds(y, 5, head.seed), np.sqrt(np.bincount(y))
+    for kind, view in graphs(seen).items():
+        near = Neighbourhoods(view[labelled], view[pool])
+        expert = near.distil(folds, y, prior)
+        other = head.without("embedding", "propagated")
+        other.experts_["propagated"] = expert
+        other._weigh()
+        own = expert.log_odds(view[test]) * other.weights_["propagated"]
+        rest = other.without("propagated")
+        rest.weights_ = {k: w for k, w in other.weights_.items() if k != "propagated"}
+        scores[f"graph: {kind}"] = own + rest.log_odds(rows(first, test))
+    return {entry: recipe.measure(s, y_test) for entry, s in scores.items()}
+
+
+def graphs(seen: dict) -> dict[str, np.ndarray]:
+    """Return what neighbours are sought in; components are divided by the root of their spread."""
+    components = seen["BYOL"].components[:, :64]
+    spread = components.std(axis=0)
+    turned = {}
+    for kind in ("BYOL", "SCARF", "VIME"):
+        centred = seen[kind].embedding - seen[kind].embedding.mean(axis=0)
+        turned[kind] = centred @ np.linalg.svd(centred, full_matrices=False)[2].T
+    return {
+        "PCA": components,
+        "PCA, not whitened": components * spread,
+        "PCA, whitened": components / spread,
+        **{f"{kind}'s embedding": view for kind, view in turned.items()},
+    }
+
+
+def one_split(folder: Path, name: str, split: int, n_draws: int) -> list[dict]:
+    """Return the scores of every size and draw of one split."""
+    warnings.simplefilter("ignore")
+    data = panel_data.load(name, folder)
+    train, test = recipe.splits(data, SEED)[split]
+    X = data.X.to_numpy()
+    classes = np.unique(data.y[train])
+    test = test[np.isin(data.y[test], classes)]
+    codes, y_test = (np.searchsorted(classes, data.y[part]) for part in (train, test))
+    pool = np.ascontiguousarray(X[train])
+    both = np.concatenate([pool, X[test]])
+    out = []
+    with threadpool_limits(1):
+        seen = {}
+        for kind, (encoder, rate) in ENCODERS.items():
+            with mock.patch(STEM, 0.1 if rate is None else rate):
+                encoder.set_params(random_state=split).fit(pool)
+            path = LinearPath.of(encoder, [pool], split)
+            seen[kind] = path.features(both, encoder.transform(both).astype(np.float64))
+        there = np.arange(len(train), len(both))
+        for size in recipe.sizes(len(classes)):
+            for j in range(n_draws):
+                rng = np.random.default_rng([SEED, split, recipe.SIZES.index(size), j])
+                labelled = recipe.draw(codes, size, rng)
+                rest = np.setdiff1d(np.arange(len(train)), labelled)
+                found = scores_of(seen, labelled, rest, there, codes[labelled], y_test)
+                at = {"set": name, "size": str(size), "split": split, "draw": j}
+                out += [
+                    at | {"entry": entry} | dict(zip(recipe.METRICS, s, strict=True))
+                    for entry, s in found.items()
+                ]
+    return out
+
+
+def table(frame: pd.DataFrame, entries: dict[str, tuple[str, str]]) -> str:
+    """Return mean differences over the data sets, and that of the worst one."""
+    sizes = ("one per class", "50", "100")
+    lines = ["| | accuracy | worst set | balanced accuracy | worst set |", "|---" * 5 + "|"]
+    for name, pair in entries.items():
+        row = []
+        for metric in ("accuracy", "balanced_accuracy"):
+            found = cells(frame, *pair, metric)["mean"]
+            by = found.groupby("size").mean()
+            row.append(" / ".join(f"{by[size]:+.1f}" for size in sizes))
+            row.append(
+                f"{found[found.index.isin(sizes, level='size')].groupby('set').mean().min():+.1f}"
+            )
+        lines.append(f"| {name} | " + " | ".join(row) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run everything and write the tables."""
+    root = Path(__file__).resolve().parent.parent
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, default=root.parent / "shared" / "data")
+    parser.add_argument("--sets", nargs="+", default=SETS)
+    parser.add_argument("--cache", type=Path, default=root / ".cache" / "recipe_search")
+    parser.add_argument("--n-draws", type=int, default=4, help="per split and size")
+    parser.add_argument("--n-jobs", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=root / "docs" / "tables")
+    args = parser.parse_args()
+    run = Memory(args.cache, verbose=0).cache(one_split, ignore=["folder"])
+    parts = Parallel(args.n_jobs, verbose=10)(
+        delayed(run)(args.data, name, split, args.n_draws)
+        for name in args.sets
+        for split in range(N_SPLITS)
+    )
+    frame = pd.DataFrame([row for part in parts for row in part])
+    alone = {kind: (kind, "PCA (64) + LR") for kind in [*ENCODERS, CHOSEN]}
+    added = {f"{kind}, in the pool": (f"{kind}: default", POOLED) for kind in ENCODERS}
+    near = [entry for entry in frame["entry"].unique() if entry.startswith("graph: ")]
+    tables = {
+        "encoders": table(frame, alone),
+        "pooled": table(frame, added),
+        "graphs": table(frame, {entry: (entry, "linear pool") for entry in near}),
+    }
+    for name, text in tables.items():
+        (args.out / f"search_{name}.md").write_text(f"{text}\n")
+        print(f"\n{text}")
+    print(f"\n{machine()}")
+
+
+if __name__ == "__main__":
+    main()

@@ -195,7 +195,8 @@ def _of_frequencies(codes: np.ndarray, weight: np.ndarray) -> float:
 
 EDGES = {
     "strongest": "samples held out are hardly predicted at all. Are X and y in the same order?",
-    "weakest": "samples held out are predicted too well. Are samples in X twice?",
+    "weakest": "samples held out are predicted nearly without error. If the classes are not that "
+    "easy to tell apart, see that no sample is in X twice.",
 }
 
 

@@ -17,7 +17,9 @@ from sslgex import ByolTransformer, ScarfTransformer, SSLClassifier, VimeTransfo
 from sslgex.datasets import make_expression
 
 SMALL = {"hidden_layer_sizes": (8, 8), "max_epochs": 2, "batch_size": 32}
-TUNING = {"max_epochs": 2, "lr": 1e-3, "random_state": 0}
+# Two epochs, whether they pay or not; and so wild a rate that none does.
+TUNING = {"max_epochs": 2, "lr": 1e-3, "early_stopping": False, "random_state": 0}
+IN_VAIN = {"max_epochs": 2, "lr": 3.0, "early_stopping": "auto", "random_state": 0}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,8 @@ def calls(monkeypatch, scarf):
 def bits(transformer):
     """Return everything that a fitted pretrainer has learned."""
     state = {k: v.numpy().copy() for k, v in transformer.encoder_.state_dict().items()}
-    return {**state, "mean_": transformer.mean_.copy(), "scale_": transformer.scale_.copy()}
+    arrays = ("mean_", "scale_", "components_")
+    return {**state, **{name: getattr(transformer, name).copy() for name in arrays}}
 
 
 def assert_same_bits(a, b):
@@ -164,12 +167,13 @@ def test_set_params_of_a_fitted_encoder_changes_nothing_at_all(scarf):
 def test_parameters_of_an_unfitted_encoder_can_be_searched(data, calls):
     X, y = data
     clf = SSLClassifier(unfitted(), mode="frozen", random_state=0)
-    grid = {"encoder__corruption_rate": [0.2, 0.6]}
+    default = clf.encoder.corruption_rate
+    grid = {"encoder__corruption_rate": [default / 2, default / 3]}
     search = GridSearchCV(clf, grid, cv=2, error_score="raise").fit(X, y)
     assert calls["fit"] == 2 * 2 + 1
     best = search.best_estimator_
     assert best.encoder_.corruption_rate == search.best_params_["encoder__corruption_rate"]
-    assert clf.encoder.corruption_rate == 0.5
+    assert clf.encoder.corruption_rate == default
 
 
 def test_a_fitted_encoder_can_be_replaced_by_an_unfitted_one_and_its_parameters(scarf):
@@ -185,10 +189,11 @@ def test_a_fitted_encoder_can_be_replaced_by_an_unfitted_one_and_its_parameters(
 # --------------------------------------------------------------------------------- fine-tuning
 
 
-def test_fine_tuning_in_a_fold_changes_no_other_fold_and_not_the_users_encoder(data, scarf):
+@pytest.mark.parametrize("head", ["linear", "pooled"])
+def test_fine_tuning_in_a_fold_changes_no_other_fold_and_not_the_users_encoder(data, scarf, head):
     X, y = data
     before = bits(scarf)
-    clf = SSLClassifier(scarf, **TUNING)
+    clf = SSLClassifier(scarf, head=head, **TUNING)
     cv = StratifiedKFold(3)
     folds = cross_validate(clf, X, y, cv=cv, return_estimator=True, error_score="raise")
     assert_same_bits(bits(scarf), before)
@@ -199,20 +204,35 @@ def test_fine_tuning_in_a_fold_changes_no_other_fold_and_not_the_users_encoder(d
     assert differ(bits(folds["estimator"][0].encoder_), bits(folds["estimator"][1].encoder_))
 
 
+@pytest.mark.parametrize("architecture", ["residual", "mlp"])
 @pytest.mark.parametrize("cls", [ByolTransformer, ScarfTransformer, VimeTransformer])
-def test_the_fine_tuned_network_shares_no_weights_with_the_users(data, cls):
+def test_the_fine_tuned_network_shares_no_weights_with_the_users(data, cls, architecture):
     X, y = data
-    encoder = cls(**SMALL, random_state=0).fit(X)
-    clf = SSLClassifier(encoder, **TUNING).fit(X, y)
+    encoder = cls(**SMALL, architecture=architecture, random_state=0).fit(X)
+    clf = SSLClassifier(encoder, head="linear", **TUNING).fit(X, y)
+    assert clf.n_iter_ == 2
     theirs = {p.data_ptr() for p in encoder.encoder_.parameters()}
     ours = {p.data_ptr() for p in clf.encoder_.encoder_.parameters()}
     assert not theirs & ours
 
 
+@pytest.mark.parametrize("head", ["linear", "pooled"])
+def test_where_no_epoch_pays_the_users_encoder_stays_as_it_is(data, scarf, head):
+    X, y = data
+    before = bits(scarf)
+    clf = SSLClassifier(scarf, head=head, **IN_VAIN).fit(X, y)
+    assert clf.n_iter_ == 0
+    assert clf.encoder_ is not scarf
+    assert_same_bits(bits(scarf), before)
+    assert_same_bits(bits(clf.encoder_), before)
+
+
 def test_no_gradient_and_no_training_mode_remain_after_fit(data, scarf):
-    tuned = SSLClassifier(scarf, **TUNING).fit(*data).encoder_
+    linear = {"head": "linear"}
+    tuned = SSLClassifier(scarf, **linear, **TUNING).fit(*data).encoder_
+    in_vain = SSLClassifier(scarf, **linear, **IN_VAIN).fit(*data).encoder_
     scratch = SSLClassifier(hidden_layer_sizes=(8, 8), mode="frozen").fit(*data).encoder_
-    for transformer in (scarf, tuned, scratch):
+    for transformer in (scarf, tuned, in_vain, scratch):
         assert not any(module.training for module in transformer.encoder_.modules())
         assert all(p.grad is None for p in transformer.encoder_.parameters())
 
@@ -223,6 +243,7 @@ def test_refitting_the_users_encoder_changes_no_fitted_classifier(data, scarf):
         SSLClassifier(scarf, mode="frozen").fit(X, y),
         SSLClassifier(FrozenEstimator(scarf), mode="frozen").fit(X, y),
         SSLClassifier(scarf, **TUNING).fit(X, y),
+        SSLClassifier(scarf, head="linear", **IN_VAIN).fit(X, y),
     ]
     before = [(clf.transform(X), clf.predict_proba(X)) for clf in fitted]
     scarf.set_params(random_state=5, hidden_layer_sizes=(4,)).fit(X[::-1][:30] * 2)

@@ -308,15 +308,33 @@ def test_a_frozen_estimator_says_that_its_encoder_has_seen_no_test_sample():
 
 def test_a_fitted_encoder_of_ours_is_fine_tuned_in_every_fit_from_where_it_was():
     scarf = ScarfTransformer(**SMALL, random_state=0).fit(MORE)
-    entry = SSLClassifier(FrozenEstimator(scarf), max_epochs=2, random_state=0)
+    how = {"head": "linear", "early_stopping": False, "max_epochs": 2, "random_state": 0}
+    entry = SSLClassifier(FrozenEstimator(scarf), **how)
     before = scarf.transform(X)
     results = curve({"given": entry}, label_sizes=[12], n_draws=2)
     np.testing.assert_array_equal(scarf.transform(X), before)
     labelled, test = results.subsets[2][0][1], results.splits[2][1]
     again = clone(entry).fit(X[labelled], Y[labelled])
+    assert not np.array_equal(again.transform(X), before)
     np.testing.assert_array_equal(
         again.predict(X[test]), results.outcomes["given"][2].predicted[0, 1]
     )
+
+
+@pytest.mark.parametrize("mode", ["frozen", "unfrozen"])
+def test_the_pooled_head_gets_the_pool_of_its_split(mode):
+    scarf = ScarfTransformer(**SMALL, random_state=0).fit(MORE)
+    how = {"early_stopping": False, "max_epochs": 2, "random_state": 0}
+    entry = SSLClassifier(FrozenEstimator(scarf), mode=mode, **how)
+    results = curve({"given": entry}, label_sizes=[12], n_draws=1, X_unlabeled=MORE)
+    labelled, (train, test) = results.subsets[2][0][0], results.splits[2]
+    pool = [X[np.setdiff1d(train, labelled)], MORE]
+    again = clone(entry).fit(X[labelled], Y[labelled], X_unlabeled=pool)
+    assert "propagated" in again.head_.weights_
+    outcome = results.outcomes["given"][2]
+    np.testing.assert_array_equal(again.predict(X[test]), outcome.predicted[0, 0])
+    p = again.predict_proba(X[test]).max(axis=1)
+    np.testing.assert_allclose(p, outcome.confidence[0, 0], rtol=1e-6)
 
 
 @pytest.mark.parametrize("last", [Normalizer(), "passthrough"], ids=["stateless", "passthrough"])

@@ -49,7 +49,8 @@ def test_it_trains_for_as_many_epochs_as_are_best_out_of_fold(data, scarf, head)
 def test_where_no_epoch_pays_it_is_the_frozen_classifier(data, scarf, head):
     X, y = data
     wild = classifier(scarf, head, lr=3.0).fit(X[:90], y[:90])
-    assert wild.n_iter_ == 0 and int(np.argmax(wild.out_of_fold_curve_)) == 0
+    assert wild.n_iter_ == 0
+    assert int(np.argmax(wild.out_of_fold_curve_)) == 0
     frozen = classifier(scarf, head, mode="frozen").fit(X[:90], y[:90])
     np.testing.assert_array_equal(wild.predict_proba(X), frozen.predict_proba(X))
     np.testing.assert_array_equal(wild.transform(X), scarf.transform(X))
@@ -62,7 +63,8 @@ def test_with_one_label_per_class_there_is_nothing_to_judge_by(data, scarf, head
     rows = [int(np.flatnonzero(y == c)[0]) for c in np.unique(y)]
     clf = classifier(scarf, head).fit(X[rows], y[rows])
     frozen = classifier(scarf, head, mode="frozen").fit(X[rows], y[rows])
-    assert clf.out_of_fold_curve_ == [] and clf.n_iter_ == 0
+    assert clf.out_of_fold_curve_ == []
+    assert clf.n_iter_ == 0
     np.testing.assert_array_equal(clf.predict_proba(X), frozen.predict_proba(X))
 
 
@@ -165,10 +167,12 @@ def test_two_fits_are_the_same(data, scarf):
 def test_the_pool_is_trained_to_the_end_where_that_is_asked_for(data, scarf):
     X, y = data
     clf = classifier(scarf, "pooled", early_stopping=False, max_epochs=3).fit(X[:90], y[:90])
-    assert clf.n_iter_ == 3 and len(clf.out_of_fold_curve_) == 4
+    assert clf.n_iter_ == 3
+    assert len(clf.out_of_fold_curve_) == 4
     rows = [int(np.flatnonzero(y == c)[0]) for c in np.unique(y)]
     few = classifier(scarf, "pooled", early_stopping=False, max_epochs=3).fit(X[rows], y[rows])
-    assert few.n_iter_ == 3 and few.out_of_fold_curve_ == []
+    assert few.n_iter_ == 3
+    assert few.out_of_fold_curve_ == []
     assert not np.array_equal(few.transform(X), scarf.transform(X))
 
 

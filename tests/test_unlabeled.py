@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn import config_context
+from sklearn.base import clone
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -22,6 +23,7 @@ SMALL = {
     "batch_size": 32,
     "random_state": 0,
 }
+TUNING = {"max_epochs": 2, "early_stopping": False, "random_state": 0}
 N, N_POOL = 48, 31
 
 
@@ -98,12 +100,22 @@ def test_all_forms_of_the_pool_pretrain_alike(data):
 
 
 @pytest.mark.parametrize("mode", ["frozen", "unfrozen"])
-def test_the_pool_does_not_reach_the_head(data, mode):
+@pytest.mark.parametrize("head", ["linear", "pooled"])
+def test_the_pool_reaches_the_pooled_head_and_not_the_linear_one(data, head, mode):
     X, y, pool = data
-    clf = SSLClassifier(ScarfTransformer(**SMALL), mode=mode, max_epochs=2, random_state=0)
-    clf.fit(X, y, X_unlabeled=pool)
+    how = {"mode": mode, "head": head, **TUNING}
+    clf = SSLClassifier(ScarfTransformer(**SMALL), **how).fit(X, y, X_unlabeled=pool)
     encoder = ScarfTransformer(**SMALL).fit(X, X_unlabeled=pool)
-    same = SSLClassifier(encoder, mode=mode, max_epochs=2, random_state=0).fit(X, y)
+    without = SSLClassifier(encoder, **how).fit(X, y)
+    if head == "linear":
+        np.testing.assert_array_equal(clf.transform(X), without.transform(X))
+        np.testing.assert_array_equal(clf.predict_proba(X), without.predict_proba(X))
+        return
+    assert "propagated" in clf.head_.weights_
+    assert "propagated" not in without.head_.weights_
+    assert not np.allclose(clf.predict_proba(X), without.predict_proba(X), atol=1e-3)
+    same = SSLClassifier(encoder, **how).fit(X, y, X_unlabeled=pool)
+    np.testing.assert_array_equal(clf.transform(X), same.transform(X))
     np.testing.assert_array_equal(clf.predict_proba(X), same.predict_proba(X))
 
 
@@ -185,10 +197,20 @@ def test_a_pool_that_was_not_requested_is_refused(data):
 def test_a_pool_for_a_fitted_encoder_warns_that_it_is_not_used(data, pretrained_on, wrap):
     X, y, pool = data
     encoder = ScarfTransformer(**SMALL).fit(X)
-    clf = SSLClassifier(wrap(encoder), mode="frozen")
+    clf = SSLClassifier(wrap(encoder), mode="frozen", head="linear")
     with pytest.warns(UserWarning, match="X_unlabeled is not used") as caught:
         clf.fit(X, y, X_unlabeled=pool)
     assert len(caught) == 1
+    assert pretrained_on == [N]
+
+
+@pytest.mark.parametrize("wrap", [lambda e: e, FrozenEstimator], ids=["bare", "FrozenEstimator"])
+def test_a_pool_for_a_fitted_encoder_is_used_by_the_pooled_head(data, pretrained_on, wrap):
+    X, y, pool = data
+    encoder = ScarfTransformer(**SMALL).fit(X)
+    clf = SSLClassifier(wrap(encoder), mode="frozen", random_state=0)
+    clf.fit(X, y, X_unlabeled=pool)
+    assert "propagated" in clf.head_.weights_
     assert pretrained_on == [N]
 
 
@@ -235,20 +257,17 @@ def test_by_default_every_value_is_a_class(data):
     assert clf.score(X, labels) == np.mean(clf.predict(X) == labels)
 
 
-@pytest.mark.parametrize(
-    ("mark", "unlabeled_label"),
-    [(-1, -1), ("unknown", "unknown"), (None, None), (np.nan, None), ("pandas.NA", None)],
-)
+MARKS = [(-1, -1), ("unknown", "unknown"), (None, None), (np.nan, None), ("pandas.NA", None)]
+
+
+@pytest.mark.parametrize(("mark", "unlabeled_label"), MARKS)
 @pytest.mark.parametrize("mode", ["frozen", "unfrozen"])
-def test_unlabelled_rows_serve_pretraining_only(data, pretrained_on, mark, unlabeled_label, mode):
-    X, y, _ = data
-    codes = np.unique(y, return_inverse=True)[1]
-    classes = [0, 1, 2] if mark == -1 else ["a", "b", "c"]
-    labels = np.array(classes, dtype=int if mark == -1 else object)[codes]
-    labelled = np.arange(N) % 3 != 0
-    y = labels.copy()
-    y[~labelled] = pytest.importorskip("pandas").NA if mark == "pandas.NA" else mark
-    how = {"mode": mode, "max_epochs": 2, "random_state": 0, "unlabeled_label": unlabeled_label}
+def test_unlabelled_rows_serve_pretraining_only_if_the_head_is_linear(
+    data, pretrained_on, mark, unlabeled_label, mode
+):
+    X, _, _ = data
+    y, labels, labelled, classes = partly_labelled(data, mark)
+    how = {"mode": mode, "head": "linear", "unlabeled_label": unlabeled_label, **TUNING}
     clf = SSLClassifier(ScarfTransformer(**SMALL), **how).fit(X, y)
     assert pretrained_on == [N]
     np.testing.assert_array_equal(clf.classes_, classes)
@@ -259,13 +278,45 @@ def test_unlabelled_rows_serve_pretraining_only(data, pretrained_on, mark, unlab
 
 
 @pytest.mark.parametrize(
+    ("mode", "mark", "unlabeled_label"),
+    [*(("frozen", *mark) for mark in MARKS), ("unfrozen", *MARKS[0])],
+)
+def test_unlabelled_rows_are_a_pool_for_the_pooled_head(
+    data, pretrained_on, mode, mark, unlabeled_label
+):
+    X, _, _ = data
+    y, labels, labelled, classes = partly_labelled(data, mark)
+    how = {"mode": mode, "head": "pooled", "unlabeled_label": unlabeled_label, **TUNING}
+    clf = SSLClassifier(ScarfTransformer(**SMALL), **how).fit(X, y)
+    assert pretrained_on == [N]
+    np.testing.assert_array_equal(clf.classes_, classes)
+    encoder = ScarfTransformer(**SMALL).fit(X)
+    same = SSLClassifier(encoder, **how)
+    same.fit(X[labelled], labels[labelled], X_unlabeled=X[~labelled])
+    assert "propagated" in same.head_.weights_
+    np.testing.assert_array_equal(clf.predict_proba(X), same.predict_proba(X))
+    np.testing.assert_array_equal(clf.predict(X), same.predict(X))
+
+
+def partly_labelled(data, mark):
+    """Return labels of which half are ``mark``, all of them, which are known, the classes."""
+    codes = np.unique(data[1], return_inverse=True)[1]
+    classes = [0, 1, 2] if mark == -1 else ["a", "b", "c"]
+    labels = np.array(classes, dtype=int if mark == -1 else object)[codes]
+    labelled = np.arange(N) % 2 != 0
+    y = labels.copy()
+    y[~labelled] = pytest.importorskip("pandas").NA if mark == "pandas.NA" else mark
+    return y, labels, labelled, classes
+
+
+@pytest.mark.parametrize(
     ("labels", "classes"),
     [([0, 1, None], [0, 1]), ([True, False, None], [False, True]), ([-1, 1, np.nan], [-1, 1])],
     ids=["integers", "booleans", "signs"],
 )
 def test_objects_that_hold_numbers_may_miss_some(data, labels, classes):
-    X, _, _ = data
-    y = np.array([labels[i % 3] for i in range(N)], dtype=object)
+    X, y, _ = data
+    y = np.array([labels[c] for c in np.unique(y, return_inverse=True)[1]], dtype=object)
     clf = classifier().fit(X, y)
     np.testing.assert_array_equal(clf.classes_, classes)
     assert set(clf.predict(X)) <= set(classes)
@@ -275,22 +326,27 @@ def test_objects_that_hold_numbers_may_miss_some(data, labels, classes):
 @pytest.mark.parametrize("dtype", ["object", "category", "string", "Int64"])
 def test_pandas_labels_may_miss_some(data, dtype):
     pd = pytest.importorskip("pandas")
-    X, _, _ = data
+    X, y, _ = data
     names = [0, 1, None] if dtype == "Int64" else ["Basal", "LumA", None]
-    y = pd.Series([names[i % 3] for i in range(N)], dtype=dtype)
+    y = pd.Series([names[c] for c in np.unique(y, return_inverse=True)[1]], dtype=dtype)
     clf = classifier().fit(X, y)
     np.testing.assert_array_equal(clf.classes_, names[:2])
 
 
-def test_sample_weights_stay_with_their_samples(data):
+@pytest.mark.parametrize("head", ["linear", "pooled"])
+def test_sample_weights_stay_with_their_samples(data, head):
     X, y, _ = data
     y = np.unique(y, return_inverse=True)[1]
     weight = np.linspace(0.1, 3, N)
-    labelled = np.arange(N) % 3 != 0
-    clf = classifier(unlabeled_label=-1).fit(X, np.where(labelled, y, -1), sample_weight=weight)
-    same = SSLClassifier(ScarfTransformer(**SMALL).fit(X), mode="frozen", random_state=0)
-    same.fit(X[labelled], y[labelled], sample_weight=weight[labelled])
+    labelled = np.arange(N) % 2 != 0
+    clf = classifier(unlabeled_label=-1, head=head)
+    clf.fit(X, np.where(labelled, y, -1), sample_weight=weight)
+    same = SSLClassifier(ScarfTransformer(**SMALL).fit(X), mode="frozen", head=head, random_state=0)
+    pool = {"X_unlabeled": X[~labelled]} if head == "pooled" else {}
+    same.fit(X[labelled], y[labelled], sample_weight=weight[labelled], **pool)
     np.testing.assert_array_equal(clf.predict_proba(X), same.predict_proba(X))
+    unweighted = clone(same).fit(X[labelled], y[labelled], **pool)
+    assert not np.allclose(clf.predict_proba(X), unweighted.predict_proba(X), atol=1e-3)
 
 
 def test_unlabelled_rows_and_a_pool_go_together(data, pretrained_on):
@@ -343,16 +399,31 @@ def test_one_class_beside_unlabelled_rows_is_an_error(data):
         classifier(unlabeled_label=-1).fit(X, np.where(np.arange(N) % 2, 1, -1))
 
 
-@pytest.mark.parametrize("mode", ["frozen", "unfrozen"])
-def test_unlabelled_rows_without_an_encoder_are_an_error(data, mode):
+@pytest.mark.parametrize(
+    ("mode", "head"), [("frozen", "linear"), ("unfrozen", "linear"), ("unfrozen", "pooled")]
+)
+def test_unlabelled_rows_without_an_encoder_are_an_error_where_no_head_takes_them(data, mode, head):
     X, y, pool = data
     match = "of no use with encoder=None.*encoder=ScarfTransformer"
+    clf = SSLClassifier(mode=mode, head=head, unlabeled_label=-1)
     with pytest.raises(ValueError, match=match):
-        SSLClassifier(mode=mode).fit(X, y, X_unlabeled=pool)
+        clf.fit(X, y, X_unlabeled=pool)
     y = np.unique(y, return_inverse=True)[1]
     y[::4] = -1
     with pytest.raises(ValueError, match=match):
-        SSLClassifier(mode=mode, unlabeled_label=-1).fit(X, y)
+        clf.fit(X, y)
+
+
+def test_without_an_encoder_the_pooled_head_takes_unlabelled_rows(data):
+    X, y, pool = data
+    y = np.unique(y, return_inverse=True)[1]
+    y[::4] = -1
+    how = {"hidden_layer_sizes": (8,), "mode": "frozen", "unlabeled_label": -1, "random_state": 0}
+    clf = SSLClassifier(**how).fit(X, y)
+    assert "propagated" in clf.head_.weights_
+    np.testing.assert_array_equal(clf.classes_, [0, 1, 2])
+    both = SSLClassifier(**how).fit(X, y, X_unlabeled=pool)
+    assert not np.allclose(both.predict_proba(X), clf.predict_proba(X), atol=1e-3)
 
 
 def test_missing_values_among_floats_are_an_error_with_a_cure(data):

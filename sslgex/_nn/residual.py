@@ -92,6 +92,8 @@ class ResidualEncoder(Encoder):
             hidden = torch.relu(inward(before(h)))
             _set_statistics(after, hidden)
             h = h + outward(after(hidden))
+        # Heads that begin with BatchNorm leave the offset to rounding; components have none.
+        self.outward[-1].bias -= h.mean(dim=0)
 
 
 def _set_statistics(norm: BatchNorm, h: Tensor) -> None:

@@ -8,7 +8,7 @@ from .rows import Rows
 
 EXTRA = 10  # directions beyond those asked for, which make these exact sooner
 PASSES = 4
-SIZE = 1024  # rows at a time
+SIZE = 128  # rows at a time
 
 
 def principal_components(

@@ -129,8 +129,8 @@ def label_efficiency_curve(
     >>> from sslgex.evaluation import label_efficiency_curve
     >>> X, y = make_expression(n_samples=150, n_genes=50, return_X_y=True, random_state=0)
     >>> entries = {
-    ...     "PCA": SSLClassifier(PCA(5), mode="frozen"),
-    ...     "genes": SSLClassifier(StandardScaler(), mode="frozen"),
+    ...     "PCA": SSLClassifier(PCA(5), mode="frozen", head="linear"),
+    ...     "genes": SSLClassifier(StandardScaler(), mode="frozen", head="linear"),
     ... }
     >>> results = label_efficiency_curve(
     ...     entries, X, y, label_sizes=[20, 40], n_draws=3, cv=3, random_state=0

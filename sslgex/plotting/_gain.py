@@ -74,7 +74,8 @@ class GainDisplay:
     >>> from sslgex.evaluation import compare, label_efficiency_curve
     >>> from sslgex.plotting import GainDisplay
     >>> X, y = make_expression(n_samples=150, n_genes=50, return_X_y=True, random_state=0)
-    >>> entries = {"PCA": SSLClassifier(PCA(5), mode="frozen"), "chance": DummyClassifier()}
+    >>> pca = SSLClassifier(PCA(5), mode="frozen", head="linear")
+    >>> entries = {"PCA": pca, "chance": DummyClassifier()}
     >>> results = label_efficiency_curve(
     ...     entries, X, y, label_sizes=[20, 40], n_draws=3, cv=3, random_state=0
     ... )

@@ -93,7 +93,7 @@ class ResidualEncoder(Encoder):
             _set_statistics(after, hidden)
             h = h + outward(after(hidden))
         # Heads that begin with BatchNorm leave the offset to rounding; components have none.
-        self.outward[-1].bias -= h.mean(dim=0)
+        self.outward[-1].bias.sub_(h.mean(dim=0))
 
 
 def _set_statistics(norm: BatchNorm, h: Tensor) -> None:

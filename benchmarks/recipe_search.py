@@ -9,6 +9,7 @@ by what it adds to the linear pool with its propagated expert.
 """
 
 import argparse
+import copy
 import warnings
 from pathlib import Path
 from unittest import mock
@@ -21,6 +22,7 @@ import torch
 from joblib import Memory, Parallel, delayed
 from label_efficiency import machine
 from recipe_claims import cells
+from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 from torch.nn import functional as F
 
@@ -85,11 +87,16 @@ ENCODERS = {
     "VICReg's loss": (VicregTransformer(corruption_rate=0.5), None),
 }
 CHOSEN = "BYOL, corruption out of fold"
+CONSISTENT = "BYOL, then consistency on the pool"
+N_CONSISTENT = 2  # draws on which that is trained
 POOLED = "linear pool + propagated"
 
 
-def scores_of(seen: dict, labelled, pool, test, y, y_test) -> dict:
-    """Return the scores of everything that is compared, of one labelled subset."""
+def scores_of(seen: dict, byol, labelled, pool, test, y, y_test) -> dict:
+    """Return the scores of everything that is compared, of one labelled subset.
+
+    ``byol`` is the pretrained encoder, or None to leave the training on the pool out.
+    """
 
     def rows(features, which):
         return type(features)(*(part[which] for part in features))
@@ -106,6 +113,10 @@ def scores_of(seen: dict, labelled, pool, test, y, y_test) -> dict:
         "linear pool": without.without("propagated").log_odds(rows(first, test)),
         POOLED: without.log_odds(rows(first, test)),
     }
+    if byol is not None:
+        p = softmax(without.log_odds(first), axis=1)
+        Z = consistent(byol, first.genes, p, labelled, pool, y)
+        seen = {**seen, CONSISTENT: first._replace(embedding=Z)}
     alone = {}
     for kind, features in seen.items():
         whole = head.with_embedding(rows(features, labelled), y, X_unlabeled=of_pool(features))
@@ -127,6 +138,45 @@ def scores_of(seen: dict, labelled, pool, test, y, y_test) -> dict:
         rest.weights_ = {k: w for k, w in other.weights_.items() if k != "propagated"}
         scores[f"graph: {kind}"] = own + rest.log_odds(rows(first, test))
     return {entry: recipe.measure(s, y_test) for entry, s in scores.items()}
+
+
+def consistent(byol, values: np.ndarray, p: np.ndarray, labelled, pool, y) -> np.ndarray:
+    """Return the embedding after training on the pool to predict the same when corrupted.
+
+    Parameters
+    ----------
+    byol : ByolTransformer
+        Where training starts.
+    values : ndarray of shape (n_samples, n_genes)
+        Standardised, of all samples.
+    p : ndarray of shape (n_samples, n_classes)
+        What the linear pool with its propagated expert says of the clean samples.
+    labelled, pool : ndarray of int
+        Rows.
+    y : ndarray of int
+        Classes of the labelled.
+    """
+    generator = torch.Generator().manual_seed(0)
+    encoder = copy.deepcopy(byol.encoder_).eval()  # with the pretrained BatchNorm statistics
+    layer = torch.nn.Linear(encoder.n_embedding, p.shape[1])
+    torch.nn.init.zeros_(layer.weight)
+    optimizer = torch.optim.AdamW([*encoder.parameters(), *layer.parameters()], 3e-4)
+    X, targets = torch.from_numpy(values), torch.from_numpy(p).float()
+    others = X[pool]
+    trust = targets.max(dim=1).values ** 2
+    for _ in range(150):
+        rows = torch.as_tensor(pool)[torch.randint(len(pool), (256,), generator=generator)]
+        other = torch.randint(len(pool), (256, X.shape[1]), generator=generator)
+        swapped = torch.rand(256, X.shape[1], generator=generator) < 0.5
+        corrupted = torch.where(swapped, others.gather(0, other), X[rows])
+        loss = (trust[rows] * F.cross_entropy(layer(encoder(corrupted)), targets[rows],
+                                              reduction="none")).mean()  # fmt: skip
+        loss = loss + F.cross_entropy(layer(encoder(X[labelled])), torch.as_tensor(y))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        return encoder(X).double().numpy()
 
 
 def graphs(seen: dict) -> dict[str, np.ndarray]:
@@ -158,10 +208,11 @@ def one_split(folder: Path, name: str, split: int, n_draws: int) -> list[dict]:
     both = np.concatenate([pool, X[test]])
     out = []
     with threadpool_limits(1):
-        seen = {}
+        seen, byol = {}, None
         for kind, (encoder, rate) in ENCODERS.items():
             with mock.patch(STEM, 0.1 if rate is None else rate):
                 encoder.set_params(random_state=split).fit(pool)
+            byol = encoder if kind == "BYOL" else byol
             path = LinearPath.of(encoder, [pool], split)
             seen[kind] = path.features(both, encoder.transform(both).astype(np.float64))
         there = np.arange(len(train), len(both))
@@ -170,7 +221,8 @@ def one_split(folder: Path, name: str, split: int, n_draws: int) -> list[dict]:
                 rng = np.random.default_rng([SEED, split, recipe.SIZES.index(size), j])
                 labelled = recipe.draw(codes, size, rng)
                 rest = np.setdiff1d(np.arange(len(train)), labelled)
-                found = scores_of(seen, labelled, rest, there, codes[labelled], y_test)
+                start = byol if j < N_CONSISTENT else None
+                found = scores_of(seen, start, labelled, rest, there, codes[labelled], y_test)
                 at = {"set": name, "size": str(size), "split": split, "draw": j}
                 out += [
                     at | {"entry": entry} | dict(zip(recipe.METRICS, s, strict=True))
@@ -214,8 +266,10 @@ def main() -> None:
         for split in range(N_SPLITS)
     )
     frame = pd.DataFrame([row for part in parts for row in part])
-    alone = {kind: (kind, "PCA (64) + LR") for kind in [*ENCODERS, CHOSEN]}
-    added = {f"{kind}, in the pool": (f"{kind}: default", POOLED) for kind in ENCODERS}
+    alone = {kind: (kind, "PCA (64) + LR") for kind in [*ENCODERS, CHOSEN, CONSISTENT]}
+    added = {
+        f"{kind}, in the pool": (f"{kind}: default", POOLED) for kind in [*ENCODERS, CONSISTENT]
+    }
     near = [entry for entry in frame["entry"].unique() if entry.startswith("graph: ")]
     tables = {
         "encoders": table(frame, alone),

@@ -29,7 +29,7 @@ class Finish(NamedTuple):
     encoder: object
     head: object
     n_embedding: int
-    history: list[dict] = []
+    history: list[dict]
     linear_path: LinearPath | None = None
     curve: list[float] | None = None
 
@@ -121,7 +121,7 @@ def finish(clf, encoder, X, matrix, y, sample_weight, pool, task: Task) -> Finis
         more["X_unlabeled"] = np.concatenate([z for _, z in pool]) if pool else Z[:0]
     head = seeded_clone(clf.head, clf.random_state).fit(Z, y, **more)
     task.begin("fit-head").end()
-    return Finish(encoder, head, Z.shape[1])
+    return Finish(encoder, head, Z.shape[1], [])
 
 
 def _linear(clf, encoder, labelled, Z, more: dict, seeds: Seeds, task: Task) -> Finish:
@@ -133,7 +133,7 @@ def _linear(clf, encoder, labelled, Z, more: dict, seeds: Seeds, task: Task) -> 
     warn_of_edge([head], len(Z))
     if clf.mode == "frozen":
         task.begin("fit-head").end()
-        return Finish(encoder, head, Z.shape[1])
+        return Finish(encoder, head, Z.shape[1], [])
     tuned = _unfreeze(clf, encoder, labelled, Start(head, Z), seeds, task)
     return Finish(tuned.encoder, tuned.head, Z.shape[1], tuned.history, curve=tuned.curve)
 
@@ -152,7 +152,7 @@ def _pool(clf, encoder, labelled, Z, more: dict, pool: list, seeds: Seeds, task:
     warn_of_edge(experts, len(Z))
     if clf.mode == "frozen":
         task.begin("fit-head").end()
-        return Finish(encoder, head, Z.shape[1], linear_path=path)
+        return Finish(encoder, head, Z.shape[1], [], path)
     start = head.start(features)
     tuned = _unfreeze(clf, encoder, labelled, start, seeds, task, head.with_expert, path)
     head = head.with_expert(tuned.head) if tuned.history else head

@@ -71,7 +71,8 @@ class Neighbourhoods:
 
     def _distil(self, rows, codes, prior) -> LinearHead:
         p = self._spread(rows, codes, len(prior))
-        p *= prior / np.maximum(p.sum(axis=0), np.finfo(float).tiny)
+        mass = p.sum(axis=0)  # none of a class that a fold lacks
+        p *= np.divide(prior, mass, out=np.zeros_like(mass), where=mass > 0)
         total = p.sum(axis=1, keepdims=True)
         p = np.divide(p, total, out=np.zeros_like(p), where=total > 0)
         weight = p.max(axis=1) ** 2  # nothing where no label has come to

@@ -59,8 +59,9 @@ class SSLClassifier(
 ):
     """Classify with a pretrained encoder, frozen or unfrozen.
 
-    Frozen, the samples are embedded once and a head is fitted on the embedding. Unfrozen, a copy
-    of the encoder is trained together with a linear layer (fine-tuning).
+    Frozen, the samples are embedded once and a head is fitted, by default one that also looks at
+    genes and principal components. Unfrozen, a copy of the encoder is then trained together with
+    the linear layer that reads it (fine-tuning).
 
     Parameters
     ----------
@@ -71,8 +72,8 @@ class SSLClassifier(
           values by itself, and a bare encoder would come unfitted.
         - An unfitted pretrainer: a clone is pretrained in `fit`, on the samples and
           `X_unlabeled`. Without a seed of its own it takes one from `random_state`.
-        - Any other scikit-learn transformer, fitted or not, with ``mode="frozen"``, such as a
-          `PCA`: the baseline under the same roof.
+        - Any other scikit-learn transformer, fitted or not, with ``mode="frozen"``. A `PCA` with
+          ``head="linear"`` is the baseline under the same roof.
         - None: an encoder with random weights, the network from scratch.
     mode : {"unfrozen", "frozen"}, default="unfrozen"
         Train the encoder along, or only the head.
@@ -107,13 +108,14 @@ class SSLClassifier(
         the batch. "auto": stored for a pretrained encoder, batch from scratch.
     early_stopping : {"auto"} or bool, default="auto"
         "auto": unfrozen training from a fitted head takes as many epochs, up to `max_epochs`, as
-        have the best out-of-fold log loss of the labelled samples, none if that is best or where
-        no class has two samples: then this is the frozen mode. Training with nothing fitted to
-        start from (``head="sgd"`` or ``encoder=None``) runs to its end, as with False. True, not
-        with ``head="pooled"``: hold out `validation_fraction` of the labelled samples, stratified,
-        stop when their loss has not fallen for `n_iter_no_change` epochs, and go back to the best
-        weights. If that share has fewer samples than there are classes, or a class has only one
-        sample, training runs to its end, with a warning.
+        have the best out-of-fold log loss of the labelled samples, none if that is best or where no
+        class has two samples: then this is the frozen mode. Training with nothing fitted to start
+        from (``head="sgd"`` or ``encoder=None``) runs to its end, as with False. True: hold out
+        `validation_fraction` of the labelled samples, stratified, stop when their loss has not
+        fallen for `n_iter_no_change` epochs, and go back to the best weights. If that share has
+        fewer samples than there are classes, or a class has only one sample, training runs to its
+        end, with a warning. True is an error where a pooled head is trained along, and without
+        effect where nothing is trained by gradient.
     validation_fraction : float in (0, 1), default=0.1
         See `early_stopping`.
     n_iter_no_change : int, default=30
@@ -145,8 +147,8 @@ class SSLClassifier(
         The fitted encoder: fine-tuned in unfrozen mode, else a copy that shares its weights
         with the encoder it was given and is not touched by refitting that one.
     head_ : classifier
-        The fitted head on the embedding. Unfrozen, it holds the trained linear layer. Pooled, it
-        has ``experts_`` and ``weights_``.
+        The fitted head. Unfrozen, it holds the trained linear layer. Pooled, it has ``experts_``
+        and ``weights_``, and predicts from more than the embedding: ask this classifier instead.
     linear_path_ : LinearPath or None
         How the pooled head comes to genes and components; None for other heads.
     loss_curve_ : list of float

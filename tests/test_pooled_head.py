@@ -188,6 +188,20 @@ def test_a_class_of_one_sample_lacks_in_a_fold_and_stays_a_class():
     assert (head.predict(pool) == np.arange(90) % 3).mean() > 0.9
 
 
+def test_a_fold_that_lacks_a_class_learns_from_the_pool_all_the_same(data):
+    X, y = data
+    y = y[:101].copy()
+    y[:101] = np.where(y == 2, 0, y)
+    y[100] = 2  # its only sample
+    near = Neighbourhoods(X[:101], X[101:])
+    train = np.arange(100)
+    prior = np.array([5.0, 5.0, 30.0])  # enough to overflow over no mass
+    with_it = near._distil(train, y[train], prior)
+    without = near._distil(train, y[train], np.array([5.0, 5.0, 0.0]))
+    np.testing.assert_array_equal(with_it.coef_, without.coef_)
+    assert (with_it.coef_[2] < 1e-2).all()
+
+
 def test_sample_weights_reach_the_experts(data, scarf):
     X, y = data
     weight = np.where(y[:60] == y[0], 1e-6, 1.0)

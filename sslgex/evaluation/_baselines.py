@@ -58,7 +58,7 @@ def default_baselines(*, class_weight="sqrt", random_state=None):
     has one sample only, the value named "else" is taken.
 
     =============================  ==============================================================
-    "logistic regression" *        on standardised genes; 9 penalties, else C = 10
+    "logistic regression" *        on standardised genes; 11 penalties, else C = 10
     "PCA + logistic regression" *  components (4, 8, ..., 128, else 64) and penalty together
     "label spreading" *            scikit-learn's LabelSpreading on components (64 or 16) of unit
                                    length, 5, 10 or 20 neighbours, alpha 0.9; else 64, 10

@@ -30,7 +30,9 @@ SETS = ("tcga_brca_pam50", "tcga_11paired")
 OTHERS = ("tcga_luad", "tcga_coadread", "rnaseqdb_counts")
 ROWS = (150, 300, 600, 1_200, 2_350)
 LABELS = 20  # one per class where there are more classes
-FEWER_STEPS, MORE_STEPS = 100, 1_000
+STEPS = (100, 1_000)  # against the rule's 300
+# rows of the pool and steps, None for the rule
+CASES = [(n, None) for n in ROWS] + [(n, s) for n in ROWS[::2] for s in STEPS]
 PAIRS = {
     "embedding − PCA (64), + LR": ("BYOL: embedding + LR", "PCA (64) + LR"),
     "propagated": ("linear pool + propagated", "linear pool"),
@@ -87,9 +89,8 @@ def one_split(folder: Path, name: str, split: int, n_draws: int) -> list[dict]:
     everyone, codes = np.concatenate([own[order], external]), codes[order]
     out = []
     with threadpool_limits(1):
-        for n_rows in (*ROWS, "100 steps", "1,000 steps"):
-            steps = {"100 steps": FEWER_STEPS, "1,000 steps": MORE_STEPS}.get(n_rows)
-            pool = everyone[: n_rows if steps is None else ROWS[-1]]
+        for n_rows, steps in CASES:
+            pool = everyone[:n_rows]
             byol = ByolTransformer(random_state=split)
             if steps:
                 byol.set_params(max_epochs=round(steps / np.ceil(len(pool) / byol.batch_size)))
@@ -105,12 +106,17 @@ def one_split(folder: Path, name: str, split: int, n_draws: int) -> list[dict]:
                     unlabelled = np.setdiff1d(np.arange(len(pool)), labelled)
                     found = recipe.cell(seen, labelled, unlabelled, there, codes[labelled], y_test)
                     at = {"set": name, "labels": size, "split": split, "draw": j}
-                    at |= {"size": f"{n_rows}", "own": min(len(pool), len(own))}
+                    at |= {"size": title(n_rows, steps), "own": min(len(pool), len(own))}
                     out += [
                         at | {"entry": entry} | dict(zip(recipe.METRICS, s, strict=True))
                         for entry, s in found.items()
                     ]
     return out
+
+
+def title(n_rows: int, steps: int | None) -> str:
+    """Return what a size of the pool, with a number of steps or the rule's, is called."""
+    return f"{n_rows:,}" if steps is None else f"{n_rows:,}, {steps:,} steps"
 
 
 def table(frame: pd.DataFrame, titles: dict[str, str]) -> str:
@@ -120,10 +126,9 @@ def table(frame: pd.DataFrame, titles: dict[str, str]) -> str:
     frame = frame.assign(draw=frame["draw"] + 1000 * frame["labels"])
     both = ("accuracy", "balanced_accuracy")
     found = {(pair, m): cells(frame, *PAIRS[pair], m) for pair in PAIRS for m in both}
-    sizes = [f"{n}" for n in ROWS] + ["100 steps", "1,000 steps"]
     for name in frame["set"].unique():
-        for size in sizes:
-            row = [f"{titles[name]}, " + (size if size.isdigit() else f"{ROWS[-1]}, {size}")]
+        for size in (title(*case) for case in CASES):
+            row = [f"{titles[name]}, {size}"]
             for pair in PAIRS:
                 parts = [found[pair, m].loc[(name, size)] for m in both]
                 row.append(" / ".join(f"{p['mean']:+.1f} ± {p['se']:.1f}" for p in parts))

@@ -129,7 +129,7 @@ def scores_of(seen: dict, byol, labelled, pool, test, y, y_test) -> dict:
     folds, prior = inner_folds(y, 5, head.seed), np.sqrt(np.bincount(y))
     for kind, view in graphs(seen).items():
         near = Neighbourhoods(view[labelled], view[pool])
-        expert = near.distil(folds, y, prior)
+        expert = near.distil(folds, y, prior, np.ones(len(y)))
         other = head.without("embedding", "propagated")
         other.experts_["propagated"] = expert
         other._weigh()

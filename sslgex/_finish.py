@@ -174,7 +174,7 @@ def _unfreeze(
     report = _reporter(clf, encoder, step, whole_head, path)
     tuned = unfreeze(
         start,
-        _network(clf, encoder),
+        lambda: _network(clf, encoder),
         _rows(encoder, labelled),
         labelled.y,
         labelled.weight,
@@ -182,6 +182,7 @@ def _unfreeze(
         choose=clf.early_stopping == "auto",
         batch_statistics=clf.batch_norm == "batch",
         report=report,
+        report_fold=_fold_reporter(clf),
         **_how(clf, from_scratch=False),
     )
     step.end()
@@ -290,6 +291,17 @@ def _reporter(clf, encoder, step: Task, whole_head=lambda head: head, path=None)
             "linear_path_": path,
             "_n_embedding": objective.n_embedding,
         }
+
+    return report
+
+
+def _fold_reporter(clf):
+    """Return the function that tells the user of a fold."""
+
+    def report(number: int, n_folds: int, best: int) -> None:
+        if clf.verbose:
+            name = type(clf).__name__
+            print(f"{name}  fold {number}/{n_folds}  best after {best} epochs", flush=True)
 
     return report
 

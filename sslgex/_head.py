@@ -1,5 +1,6 @@
 """The linear head: logistic regression that tunes its own penalty."""
 
+import contextlib
 import warnings
 
 import numpy as np
@@ -15,17 +16,39 @@ from torch import nn
 
 # Inverse penalties to choose from, for centred rows of mean squared norm 1 and mean weight 1.
 GRID = np.logspace(-1, 4, 11)
-FALLBACK = 10.0
+FALLBACK_C = 10.0
 # A weaker penalty must raise the mean log likelihood by so much. It rises and falls along the grid;
 # after so many steps in vain the rest is not fitted, which saves the slowest fits.
 WORTH = 1e-3
-PATIENCE = 2
+STEPS_IN_VAIN = 2
 # Log probability of a class that a fold's training part lacks.
 LACKING = -50.0
 ENOUGH = 30  # samples from which on a penalty at the edge of the grid says something
 
 
-class LinearHead(ClassifierMixin, BaseEstimator):
+class Head(ClassifierMixin, BaseEstimator):
+    """What follows from the linear score of every class, which ``log_odds`` returns."""
+
+    def decision_function(self, X):
+        """Return the score of every class; of two classes, the log odds of the second."""
+        scores = self.log_odds(X)
+        return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
+
+    def predict_proba(self, X):
+        """Return the probability of every class, (n_samples, n_classes)."""
+        return softmax(self.log_odds(X), axis=1)
+
+    def predict(self, X):
+        """Return the likeliest class."""
+        return self.classes_[self.log_odds(X).argmax(axis=1)]
+
+    def __getstate__(self):
+        # Parameters and what was fitted, nothing that tells of single samples.
+        kept = self.get_params().keys()
+        return {k: v for k, v in vars(self).items() if k in kept or k.endswith("_")}
+
+
+class LinearHead(Head):
     """Multinomial logistic regression whose L2 penalty has the best out-of-fold log loss.
 
     Parameters
@@ -105,10 +128,7 @@ class LinearHead(ClassifierMixin, BaseEstimator):
             weight = weight * sample_weight
         weight = weight / weight.mean()
         # These products are so small that two BLAS threads took ten times as long as one.
-        with threadpool_limits(1, user_api="blas"), warnings.catch_warnings():
-            # Few samples of many classes are what this is for.
-            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
-            warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        with threadpool_limits(1, user_api="blas"), few_of_many_classes():
             C, self.edge = self.C, None
             if C is None:
                 C, self.log_likelihood_, self.out_of_fold = self._tune(X, codes, weight)
@@ -146,24 +166,11 @@ class LinearHead(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return np.asarray(X, dtype=np.float64) @ self.coef_.T + self.intercept_
 
-    def decision_function(self, X):
-        """Return the score of every class; of two classes, the log odds of the second."""
-        scores = self.log_odds(X)
-        return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
-
-    def predict_proba(self, X):
-        """Return the probability of every class, (n_samples, n_classes)."""
-        return softmax(self.log_odds(X), axis=1)
-
-    def predict(self, X):
-        """Return the likeliest class."""
-        return self.classes_[self.log_odds(X).argmax(axis=1)]
-
     def _tune(self, X, codes, weight) -> tuple[float, float, np.ndarray]:
         folds = self.folds = inner_folds(codes, self.n_folds, self.random_state)
         predicted = np.full((len(GRID), len(X), len(self.classes_)), np.nan)
         if not folds:
-            return FALLBACK, -np.inf, predicted[0]
+            return FALLBACK_C, -np.inf, predicted[0]
         models = [LogisticRegression(tol=1e-3, max_iter=2000, warm_start=True) for _ in folds]
         judged = np.concatenate([test for _, test in folds])
         likelihoods: list[float] = []
@@ -178,7 +185,7 @@ class LinearHead(ClassifierMixin, BaseEstimator):
             likelihoods.append(total / weight[judged].sum())
             if likelihoods[i] > likelihoods[best] + WORTH:
                 best = i
-            if i - best >= PATIENCE:
+            if i - best >= STEPS_IN_VAIN:
                 break
         if best == len(GRID) - 1:
             self.edge = "weakest"
@@ -211,7 +218,7 @@ def warn_of_edge(heads: list[LinearHead], n_samples: int) -> None:
         warnings.warn(
             f"Of the L2 penalties on offer (C from {GRID[0]:g} to {GRID[-1]:,.0f} for samples of "
             f"mean squared norm 1) the {edge} is best out of fold: {EDGES[edge]}",
-            stacklevel=6,
+            stacklevel=7,
         )
 
 
@@ -237,15 +244,21 @@ def inner_folds(codes: np.ndarray, n_folds: int, random_state) -> list:
     if n_folds < 2:
         return []
     splitter = StratifiedKFold(n_folds, shuffle=True, random_state=random_state)
-    with warnings.catch_warnings():
-        # Few samples of many classes are what this is for.
-        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
-        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+    with few_of_many_classes():
         folds = [
             (train, test[np.isin(codes[test], codes[train])])
             for train, test in splitter.split(codes, codes)
         ]
     return [(a, b) for a, b in folds if len(b) and len(np.unique(codes[a])) > 1]
+
+
+@contextlib.contextmanager
+def few_of_many_classes():
+    """Silence what scikit-learn says of few samples of many classes: they are what this is for."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        yield
 
 
 def class_weights(class_weight, classes: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -1,10 +1,15 @@
 """What a user may pass as X, and what the errors say."""
 
+import contextlib
+import os
+
 import numpy as np
 import scipy.sparse as sp
 import torch
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_array, validate_data
+
+from ._training.rows import ColumnStatistics, Rows
 
 # Float32 cannot hold the square of a larger value.
 LARGEST = float(np.sqrt(np.finfo(np.float32).max))
@@ -77,11 +82,60 @@ def check_X_unlabeled(estimator, X_unlabeled, *, layer: str | None = None) -> li
         X_unlabeled = [X_unlabeled]
     checked = []
     for i, more in enumerate(X_unlabeled):
-        try:
+        if isinstance(more, str | os.PathLike):
+            raise TypeError(
+                f"X_unlabeled holds the path {os.fspath(more)!r}; pass what the file holds, read "
+                "into memory."
+            )
+        if (len(more.shape) if hasattr(more, "shape") else np.ndim(more)) < 2:
+            raise ValueError(
+                f"X_unlabeled is taken for {len(X_unlabeled):,} matrices, but number {i} has one "
+                "dimension. Pass one matrix, samples in rows (of a list of rows np.array(rows)), "
+                "or a list of such matrices; labels do not belong there."
+            )
+        with matrix_of_pool(i):
             checked.append(check_X(estimator, more, reset=False, layer=layer, gather=True))
-        except (ValueError, TypeError) as error:
-            raise type(error)(f"{error}\nThis X is matrix {i} of X_unlabeled.") from None
     return checked
+
+
+@contextlib.contextmanager
+def matrix_of_pool(i: int):
+    """Let an error say in which matrix of X_unlabeled the cause is."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"{error}\nThis X is matrix {i} of X_unlabeled.") from None
+
+
+def check_values(estimator, matrices: list) -> ColumnStatistics:
+    """Return the genes' statistics; raise where a network could only compute nonsense.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its gene names go into the error.
+    matrices : list
+        Checked: X, then those of X_unlabeled.
+    """
+    rows = Rows(matrices)
+    statistics = rows.statistics()
+    worst = int(statistics.largest.argmax())
+    if statistics.largest[worst] > LARGEST:
+        error = ValueError(
+            f"{gene(estimator, worst)} holds the value {statistics.largest[worst]:.3g}, whose "
+            f"square overflows float32 (beyond {LARGEST:.3g}). Correct it, or take logs."
+        )
+        if abs(matrices[0][:, [worst]]).max() == statistics.largest[worst]:
+            raise error
+        largest = [abs(matrix[:, [worst]]).max() for matrix in matrices[1:]]
+        with matrix_of_pool(int(np.argmax(largest))):
+            raise error
+    if np.isinf(statistics.scale).all():
+        raise ValueError(
+            f"All {rows.n_features:,} genes are constant over the {len(rows):,} samples: "
+            "there is nothing to learn. Is this the right matrix, samples in rows?"
+        )
+    return statistics
 
 
 def frame_of_anndata(adata, values):

@@ -16,7 +16,8 @@ class Features(NamedTuple):
     Attributes
     ----------
     genes : ndarray of shape (n_samples, n_genes)
-        Standardised; (0, n_genes) of unlabelled samples, whose genes nobody looks at.
+        Standardised, unless the encoder has ``standardize=False``; (0, n_genes) of unlabelled
+        samples, whose genes nobody looks at.
     components : ndarray of shape (n_samples, n_components)
         Principal components, that of the largest variance first.
     embedding : ndarray of shape (n_samples, n_embedding)

@@ -1,26 +1,24 @@
 """The pooled head: linear experts on genes, components, embedding and neighbours, as one."""
 
-import copy
-
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ._head import LinearHead, class_weights, inner_folds
+from ._head import Head, LinearHead, class_weights, inner_folds
 from ._linear_path import Features
 from ._propagation import Neighbourhoods
 from ._unfrozen import Start
 
 # How many samples' worth of trust each expert has before any score is known.
 TRUST = {"genes": 0.5, "components": 1.0, "embedding": 1.5, "propagated": 3.0}
-N_COMPONENTS = (4, 8, 16, 32, 64, 128)
-FALLBACK = 64  # components where nothing can choose, beside the embedding, and of neighbours
+COUNTS = (4, 8, 16, 32, 64, 128)  # of components to choose from
+LEADING = 64  # components where nothing can choose, beside the embedding, and of neighbours
 
 
-class PooledHead(ClassifierMixin, BaseEstimator):
+class PooledHead(Head):
     r"""Several linear classifiers, averaged in log space by how well they predict out of fold.
 
     .. math:: p(c \mid x) \propto \prod_e p_e(c \mid x)^{w_e}, \quad w_e \geq 0, \sum_e w_e = 1
@@ -79,11 +77,10 @@ class PooledHead(ClassifierMixin, BaseEstimator):
         """
         self.classes_, codes = np.unique(y, return_inverse=True)
         weight = class_weights(self.class_weight, self.classes_, y)
-        prior = np.bincount(codes, weight[codes])
-        weight = weight[codes]
-        if sample_weight is not None:
-            weight = weight * sample_weight
-        pool = X_unlabeled if X_unlabeled is not None and len(X_unlabeled.components) else None
+        of_samples = np.ones(len(codes)) if sample_weight is None else np.asarray(sample_weight)
+        weight = weight[codes] * of_samples
+        of_samples = np.where(weight > 0, of_samples / of_samples.mean(), 0.0)
+        pool = _unless_empty(X_unlabeled)
         # One seed, so that all experts have the same folds.
         self.seed = check_random_state(self.random_state).randint(2**31 - 1)
         folds = inner_folds(codes, self.n_folds, self.seed)
@@ -92,12 +89,12 @@ class PooledHead(ClassifierMixin, BaseEstimator):
 
         by_count = {
             k: self._linear(X.components[:, :k], y, sample_weight)
-            for k in sorted({min(k, X.components.shape[1]) for k in N_COMPONENTS})
+            for k in sorted({min(k, X.components.shape[1]) for k in COUNTS})
         }
         self.n_components_ = (
             max(by_count, key=lambda k: by_count[k].log_likelihood_)
             if folds
-            else min(by_count, key=lambda k: abs(k - FALLBACK))
+            else min(by_count, key=lambda k: abs(k - LEADING))
         )
         self.experts_ = {
             "genes": self._linear(X.genes, y, sample_weight),
@@ -106,7 +103,7 @@ class PooledHead(ClassifierMixin, BaseEstimator):
         }
         if pool is not None:
             near = Neighbourhoods(self._view("propagated", X), self._view("propagated", pool))
-            propagated = near.distil(folds, codes, prior)
+            propagated = near.distil(folds, codes, np.bincount(codes, weight), of_samples)
             propagated.classes_ = self.classes_
             self.experts_["propagated"] = propagated
         self._weigh()
@@ -114,12 +111,13 @@ class PooledHead(ClassifierMixin, BaseEstimator):
 
     def with_embedding(self, X: Features, y, sample_weight=None, X_unlabeled=None) -> "PooledHead":
         """Return a copy whose expert reads another embedding of the same samples; as in `fit`."""
-        head = copy.copy(self)
-        return head.with_expert(head._embedding_expert(X, y, sample_weight, X_unlabeled))
+        head = self._copy()
+        pool = _unless_empty(X_unlabeled)
+        return head.with_expert(head._embedding_expert(X, y, sample_weight, pool))
 
     def with_expert(self, expert: LinearHead) -> "PooledHead":
         """Return a copy with another embedding expert; reweighed if that has been judged."""
-        head = copy.copy(self)
+        head = self._copy()
         head.experts_ = {**self.experts_, "embedding": expert}
         if hasattr(expert, "out_of_fold"):
             head._weigh()
@@ -127,7 +125,7 @@ class PooledHead(ClassifierMixin, BaseEstimator):
 
     def without(self, *names: str) -> "PooledHead":
         """Return a copy that lacks some experts, the others reweighed."""
-        head = copy.copy(self)
+        head = self._copy()
         head.experts_ = {name: e for name, e in self.experts_.items() if name not in names}
         head._weigh()
         return head
@@ -135,22 +133,30 @@ class PooledHead(ClassifierMixin, BaseEstimator):
     def start(self, X: Features) -> Start:
         """Return where unfrozen training begins: at the expert that reads the embedding."""
         one, other = self.block_sizes_
-        beside = X.components[:, :FALLBACK] / one
+        beside = X.components[:, :LEADING] / one
         return Start(self.experts_["embedding"], self._view("embedding", X), beside, other)
+
+    def _copy(self) -> "PooledHead":
+        head = clone(self)
+        vars(head).update(vars(self))
+        return head
 
     def _linear(self, view: np.ndarray, y, sample_weight) -> LinearHead:
         head = LinearHead(self.class_weight, n_folds=self.n_folds, random_state=self.seed)
         return head.fit(view, y, sample_weight)
 
     def _embedding_expert(self, X: Features, y, sample_weight, pool) -> LinearHead:
-        everyone = X if pool is None else pool
-        self.block_sizes_ = tuple(
-            float(np.sqrt(block.var(axis=0).sum())) or 1.0
-            for block in (everyone.components[:, :FALLBACK], everyone.embedding)
-        )
+        # Of the larger of the two: a handful of profiles tells little of sizes.
+        many = X if pool is None or len(pool.components) < len(X.components) else pool
+        self.block_sizes_ = _size(many.components[:, :LEADING]), _size(many.embedding)
         return self._linear(self._view("embedding", X), y, sample_weight)
 
     def _weigh(self) -> None:
+        if not hasattr(self, "judged"):
+            raise AttributeError(
+                "What the experts were weighed by is not saved with them, it tells of single "
+                "samples: leave experts out where the head was fitted."
+            )
         trust = np.array([TRUST[name] for name in self.experts_])
         rows, codes, weight = self.judged
         log_p = np.stack([expert.out_of_fold[rows] for expert in self.experts_.values()])
@@ -165,30 +171,33 @@ class PooledHead(ClassifierMixin, BaseEstimator):
             for name, weight in self.weights_.items()
         )
 
-    def decision_function(self, X: Features):
-        """Return the score of every class; of two classes, the log odds of the second."""
-        scores = self.log_odds(X)
-        return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
-
-    def predict_proba(self, X: Features):
-        """Return the probability of every class, (n_samples, n_classes)."""
-        return softmax(self.log_odds(X), axis=1)
-
-    def predict(self, X: Features):
-        """Return the likeliest class."""
-        return self.classes_[self.log_odds(X).argmax(axis=1)]
-
     def _view(self, expert: str, X: Features) -> np.ndarray:
         """Return what an expert sees of the samples."""
+        if not isinstance(X, Features):
+            raise TypeError(
+                "The pooled head predicts from genes, components and embedding together: ask the "
+                "classifier that it belongs to, or pass clf.linear_path_.features(X, embedding)."
+            )
         if expert == "genes":
             return X.genes
         if expert == "components":
             return X.components[:, : self.n_components_]
-        components = X.components[:, :FALLBACK]
+        components = X.components[:, :LEADING]
         if expert == "propagated":
             return components
         one, other = self.block_sizes_
         return np.concatenate([components / one, X.embedding / other], axis=1)
+
+
+def _unless_empty(pool: Features | None) -> Features | None:
+    return pool if pool is not None and len(pool.components) else None
+
+
+def _size(block: np.ndarray) -> float:
+    """Return the root of the total variance, or 1 where that is nothing but rounding."""
+    size = np.sqrt(block.var(axis=0, dtype=np.float64).sum())
+    rounding = np.finfo(np.float32).eps * np.abs(block).max(initial=0.0)
+    return float(size) if size > rounding else 1.0
 
 
 def opinion_weights(

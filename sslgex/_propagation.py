@@ -11,7 +11,7 @@ from sklearn.preprocessing import normalize
 from sklearn.semi_supervised import LabelSpreading
 from threadpoolctl import threadpool_limits
 
-from ._head import LinearHead
+from ._head import LinearHead, few_of_many_classes
 
 N_NEIGHBORS, ALPHA = 5, 0.7
 TRUE_WEIGHT = 3.0  # of a labelled sample, beside at most 1 of one that got its label by spreading
@@ -49,7 +49,9 @@ class Neighbourhoods:
         weight = np.sqrt(np.maximum(centred.std(axis=0), np.finfo(np.float32).tiny))
         self.graph = neighbours(normalize(centred / weight), n_neighbors=N_NEIGHBORS)
 
-    def distil(self, folds: list, codes: np.ndarray, prior: np.ndarray) -> LinearHead:
+    def distil(
+        self, folds: list, codes: np.ndarray, prior: np.ndarray, weight: np.ndarray
+    ) -> LinearHead:
         """Spread labels and return the linear head that imitates the result.
 
         Parameters
@@ -61,15 +63,20 @@ class Neighbourhoods:
             Classes, all of ``range(n_classes)``.
         prior : ndarray of shape (n_classes,)
             Of the classes in the pool.
+        weight : ndarray of shape (n_labelled,)
+            Of the labelled samples, 1 on average; 0 for one whose label is not to be looked at.
+            Labels spread alike whatever their weight, which counts in what imitates them.
         """
-        head = self._distil(np.arange(len(codes)), codes, prior)
+        head = self._distil(np.arange(len(codes)), codes, prior, weight)
         head.folds, head.out_of_fold = folds, np.full((len(codes), len(prior)), np.nan)
         for train, test in folds:
-            other = self._distil(train, codes[train], prior)
+            other = self._distil(train, codes[train], prior, weight[train])
             head.out_of_fold[test] = log_softmax(other.log_odds(self.X[test]), axis=1)
         return head
 
-    def _distil(self, rows, codes, prior) -> LinearHead:
+    def _distil(self, rows, codes, prior, labelled_weight) -> LinearHead:
+        told = labelled_weight > 0
+        rows, codes, labelled_weight = rows[told], codes[told], labelled_weight[told]
         p = self._spread(rows, codes, len(prior))
         mass = p.sum(axis=0)  # none of a class that a fold lacks
         p *= np.divide(prior, mass, out=np.zeros_like(mass), where=mass > 0)
@@ -77,14 +84,14 @@ class Neighbourhoods:
         p = np.divide(p, total, out=np.zeros_like(p), where=total > 0)
         weight = p.max(axis=1) ** 2  # nothing where no label has come to
         p[rows] = np.eye(len(prior))[codes]
-        weight[rows] = TRUE_WEIGHT
+        weight[rows] = TRUE_WEIGHT * labelled_weight
         return soft_regression(self.X, p, weight)
 
     def _spread(self, rows, codes, n_classes: int) -> np.ndarray:
         labels = np.full(len(self.X), -1)
         labels[rows] = codes
         spreading = LabelSpreading(kernel=lambda *_: self.graph, alpha=ALPHA, max_iter=100)
-        with warnings.catch_warnings(), np.errstate(invalid="ignore"):
+        with few_of_many_classes(), np.errstate(invalid="ignore"):
             warnings.simplefilter("ignore", ConvergenceWarning)  # the ranks have settled by then
             spreading.fit(self.X, labels)
         p = np.zeros((len(self.X), n_classes))

@@ -1,6 +1,5 @@
 """Fine-tuning from a fitted head, for as many epochs as pay out of fold; perhaps for none."""
 
-import copy
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,7 +13,7 @@ from ._training.finetuning import FineTuning, fine_tune
 from ._training.rows import Rows
 from ._training.seeds import Seeds
 
-PATIENCE = 5  # epochs in vain after which a fold has seen enough
+EPOCHS_IN_VAIN = 5  # after which a fold has seen enough
 ANCHOR = 0.01  # what the squared way of the encoder's weights from their start costs
 
 
@@ -62,7 +61,7 @@ class Tuned(NamedTuple):
 
 def unfreeze(
     start: Start,
-    module: nn.Module,
+    make_module: Callable[[], nn.Module],
     rows: Rows,
     y: np.ndarray,
     weight: np.ndarray,
@@ -72,9 +71,10 @@ def unfreeze(
     batch_statistics: bool,
     max_epochs: int,
     report: Callable[[FineTuning, dict], bool],
+    report_fold: Callable[[int, int, int], None],
     **how,
 ) -> Tuned:
-    """Train a copy of ``module`` with the head, as long as that helps samples held out.
+    """Train a copy of the network with the head, as long as that helps samples held out.
 
     The same training runs once without each fold of the labelled samples, from a head that has
     not seen them either, and tells after every epoch what it makes of them, until that has not
@@ -84,8 +84,8 @@ def unfreeze(
     ----------
     start : Start
         Where training begins.
-    module : nn.Module
-        The pretrained network; left as it is.
+    make_module : callable
+        Returns a fresh copy of the pretrained network.
     rows : Rows
         The labelled samples.
     y : ndarray of shape (n_samples,)
@@ -103,6 +103,8 @@ def unfreeze(
     report : callable
         Called with the objective and the record of every epoch of the last training; returns
         whether to stop.
+    report_fold : callable
+        Called after every fold with its number, that of all folds, and the epochs best for it.
     **how
         Further arguments of `fine_tune`.
     """
@@ -115,7 +117,7 @@ def unfreeze(
 
     def train(begin: LinearHead, train_rows: np.ndarray, told) -> tuple[FineTuning, list[dict]]:
         objective = FineTuning(
-            copy.deepcopy(module),
+            make_module(),
             begin.to_layer(),
             codes,
             weight,
@@ -134,7 +136,7 @@ def unfreeze(
 
     n_epochs, shape = max_epochs + 1, (len(y), len(head.classes_))
     log_p = np.full((n_epochs, *shape), np.nan)
-    for fit_on, test in folds:
+    for number, (fit_on, test) in enumerate(folds, 1):
         begin = LinearHead(None, C=head.C_ * spread)
         begin.fit(start.view[fit_on], y[fit_on], weight[fit_on])
         begin = _with_classes(begin, head.classes_)
@@ -146,9 +148,10 @@ def unfreeze(
             # To the end of the curve: of a fold that stops here the last word holds.
             log_p[done:, test] = _log_probabilities(objective, values, test)
             right = log_p[: done + 1, test, codes[test]] @ weight[test]
-            return choose and done - int(np.argmax(right)) >= PATIENCE
+            return choose and done - int(np.argmax(right)) >= EPOCHS_IN_VAIN
 
         train(begin, fit_on, judge)
+        report_fold(number, len(folds), int(np.argmax(log_p[:, test, codes[test]] @ weight[test])))
     curve: list[float] = []
     if folds:
         judged = np.concatenate([test for _, test in folds])
@@ -163,7 +166,7 @@ def unfreeze(
         lambda objective, epoch: report(objective, epoch) or epoch["epoch"] >= best,
     )
     tuned = LinearHead.from_layer(objective.head, head.classes_)
-    tuned.folds, tuned.out_of_fold = folds, log_p[best]
+    tuned.folds, tuned.out_of_fold = folds, log_p[len(history)]  # a callback may have stopped it
     return Tuned(objective.encoder, tuned, history, curve)
 
 

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._callbacks import CallbackSupportMixin, Task
 from ._fitting import all_or_nothing
-from ._inputs import LARGEST, check_X, check_X_unlabeled, gene, with_obs_names
+from ._inputs import LARGEST, check_values, check_X, check_X_unlabeled, gene, with_obs_names
 from ._nn.encoder import Encoder, MLPEncoder
 from ._nn.residual import ResidualEncoder
 from ._parameters import (
@@ -157,11 +157,9 @@ class BaseSSLTransformer(
         device = resolve_device(self.device)
         matrices = [check_X(self, X, reset=True, layer=self.layer, gather=True)]
         matrices += check_X_unlabeled(self, X_unlabeled, layer=self.layer)
-        statistics = self._check_values(Rows(matrices))
-        if self.standardize:
-            self.mean_, self.scale_ = statistics.mean, statistics.scale
-        else:
-            self.mean_ = self.scale_ = None
+        statistics = check_values(self, matrices)
+        self.mean_ = statistics.mean if self.standardize else None
+        self.scale_ = statistics.scale if self.standardize else None
         rows = self._rows(matrices)
 
         seeds = Seeds(self.random_state)
@@ -216,26 +214,16 @@ class BaseSSLTransformer(
         """Raise for parameters that the constraints of single values do not catch."""
         check_sizes(self, "hidden_layer_sizes")
 
-    def _check_values(self, rows: Rows):
-        """Return the genes' statistics; raise where a network could only compute nonsense."""
-        statistics = rows.statistics()
-        worst = int(statistics.largest.argmax())
-        if statistics.largest[worst] > LARGEST:
-            raise ValueError(
-                f"{gene(self, worst)} holds the value {statistics.largest[worst]:.3g}, whose "
-                f"square overflows float32 (beyond {LARGEST:.3g}). Correct it, or take logs."
-            )
-        if np.isinf(statistics.scale).all():
-            raise ValueError(
-                f"All {rows.n_features:,} genes are constant over the {len(rows):,} samples: "
-                "there is nothing to learn. Is this the right matrix, samples in rows?"
-            )
-        return statistics
-
     def _make_encoder(self, rows: Rows, train: np.ndarray, seeds: Seeds) -> Encoder:
         """Return the untrained encoder; set the principal components, of the training rows."""
         seed = seeds.integer("components")
         self.components_, deviations = principal_components(rows, N_COMPONENTS, seed, train)
+        if not len(self.components_):
+            raise ValueError(
+                f"The {len(train):,} samples to pretrain on are all the same: there is nothing to "
+                f"learn. {len(rows) - len(train):,} more are held out for validation; is that "
+                f"what validation_fraction={self.validation_fraction} should do here?"
+            )
         if self.architecture == "residual":
             return ResidualEncoder(
                 self.components_[:STEM],

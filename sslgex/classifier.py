@@ -22,8 +22,15 @@ from ._callbacks import CallbackSupportMixin, Task
 from ._encoders import check_encoder, fit_encoder, is_fitted, transform
 from ._finish import check_head, finish, takes_unlabeled
 from ._fitting import all_or_nothing
-from ._inputs import check_X, check_X_unlabeled, is_anndata, with_obs_names
-from ._labels import check_classes, check_labels
+from ._inputs import (
+    check_values,
+    check_X,
+    check_X_unlabeled,
+    is_anndata,
+    matrix_of_pool,
+    with_obs_names,
+)
+from ._labels import check_classes, check_labels, with_weight
 from ._parameters import COUNT, POSITIVE, SHARE, PresetMixin, check_sizes
 from ._training.device import resolve_device
 from ._untrained import UntrainedTransformer
@@ -35,6 +42,16 @@ ROWS = 1024  # samples whose genes are standardised at a time
 def _rows_of(X, rows: np.ndarray):
     """Return some samples of X as the user gave it."""
     return X[rows] if is_anndata(X) else _safe_indexing(X, rows)
+
+
+def _embedded(encoder, X_unlabeled, checked: list) -> list[tuple]:
+    """Return every checked matrix of unlabelled samples with its embedding."""
+    given = X_unlabeled if isinstance(X_unlabeled, list | tuple) else [X_unlabeled]
+    pool = []
+    for i, (x, matrix) in enumerate(zip(given, checked, strict=False)):
+        with matrix_of_pool(i):
+            pool.append((matrix, transform(encoder, x, matrix)))
+    return pool
 
 
 def _head_has(method: str):
@@ -78,16 +95,18 @@ class SSLClassifier(
     mode : {"unfrozen", "frozen"}, default="unfrozen"
         Train the encoder along, or only the head.
     head : {"pooled", "linear", "sgd"} or classifier, default="pooled"
-        "pooled": linear experts averaged in log space by how well they predict out of fold: on the
-        genes, on principal components, on components and embedding, and, where there are
-        unlabelled samples, on what the labels say of their neighbours among these. "linear":
-        logistic regression on the embedding with the L2 penalty of the best out-of-fold log loss.
-        Unfrozen training starts from the head that reads the embedding and keeps its penalty.
-        "sgd": a linear layer with random weights, trained by gradient descent (the study's); also
-        what either of the first two comes to, starting from zero, where ``encoder=None`` is
-        trained. A scikit-learn classifier: only with
-        ``mode="frozen"``; if its ``fit`` takes ``X_unlabeled``, it gets the unlabelled samples'
-        embedding there.
+        - "pooled": linear experts averaged in log space by how well they predict out of fold: on
+          the genes, on principal components, on 64 components beside the embedding, and, where
+          there are unlabelled samples, on what the labels say of their neighbours among these.
+        - "linear": logistic regression on the embedding with the L2 penalty of the best
+          out-of-fold log loss.
+        - "sgd": a linear layer with random weights, trained by gradient descent (the study's).
+        - A scikit-learn classifier, with ``mode="frozen"``; if its ``fit`` takes ``X_unlabeled``,
+          it gets the unlabelled samples' embedding there.
+
+        Unfrozen training starts from the head that reads the embedding and keeps its penalty. A
+        network from scratch (``encoder=None``, ``mode="unfrozen"``) has nothing to fit a head on:
+        "pooled" and "linear" both mean a linear layer there, trained from zero weights.
     hidden_layer_sizes : sequence of int, default=(256, 256, 256, 256)
         Blocks of the encoder if `encoder` is None.
     dropout : float in [0, 1), default=0.0
@@ -155,8 +174,8 @@ class SSLClassifier(
         Mean training loss of every epoch; empty if the head needed none.
     out_of_fold_curve_ : list of float or None
         Weighted mean log likelihood of the labelled samples by training without their fold, after
-        0, 1, ... epochs; `n_iter_` is where it is highest. Empty where no class has two samples,
-        None where nothing was to be chosen by it.
+        0, 1, ... epochs; with ``early_stopping="auto"`` `n_iter_` is where it is highest. Empty
+        where no class has two samples, None where no fold was trained.
     validation_loss_curve_ : list of float or None
         Mean validation loss of every epoch with early stopping.
     history_ : list of dict
@@ -294,6 +313,7 @@ class SSLClassifier(
             array, serve pretraining only.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the labelled samples, on top of the class weights; pretraining has none.
+            A labelled sample of weight 0 serves pretraining only.
         X_unlabeled : matrix or list of matrices with n_features columns, default=None
             More profiles for an unfitted encoder, and for a head that takes them. In a list no
             splitter ever cuts them; a bare matrix with as many rows as `X` it would. Through a
@@ -315,27 +335,34 @@ class SSLClassifier(
         check_encoder(encoder, self.mode)
         check_head(self, sample_weight)
         resolve_device(self.device)
-        layer = getattr(getattr(encoder, "estimator", encoder), "layer", None)
+        bare = getattr(encoder, "estimator", encoder)  # out of its FrozenEstimator
+        layer = getattr(bare, "layer", None)
         matrix = check_X(self, X, reset=True, layer=layer)
         y, labelled = check_labels(y, self.unlabeled_label)
         check_consistent_length(matrix, labelled)
         check_classes(y, labelled)
+        rows = np.flatnonzero(labelled)
+        if sample_weight is not None:
+            weight = _check_sample_weight(sample_weight, matrix, ensure_non_negative=True)
+            y, rows, sample_weight = with_weight(y, rows, weight)
         for_head = takes_unlabeled(self)
         unlabelled = X_unlabeled is not None or not labelled.all()
         if self.encoder is None and unlabelled and not for_head:
             raise ValueError(
-                "Unlabelled samples are of no use with encoder=None, which pretrains nothing. "
-                "Pass an unfitted pretrainer, such as encoder=ScarfTransformer()."
+                "Unlabelled samples are of no use with encoder=None, which pretrains nothing, and "
+                f"mode={self.mode!r} with head={self.head!r}, which takes none. Pass an unfitted "
+                "pretrainer, such as encoder=ScarfTransformer(), or mode='frozen' with "
+                "head='pooled'."
             )
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, matrix, ensure_non_negative=True)
 
         fitted = is_fitted(self.encoder)
         if fitted and not for_head and X_unlabeled is not None:
-            warnings.warn("X_unlabeled is not used: the encoder is fitted already.", stacklevel=3)
-        more = None
+            warnings.warn("X_unlabeled is not used: the encoder is fitted already.", stacklevel=4)
+        more: list = []
         if for_head or not isinstance(encoder, BaseSSLTransformer):
             more = check_X_unlabeled(self, X_unlabeled, layer=layer)
+        if self.head == "pooled" and not isinstance(bare, BaseSSLTransformer):
+            check_values(self, [matrix, *more])
         pretrains = not fitted and self.encoder is not None
         task = Task.root(self, 1 + pretrains, X=X, y=y)
         encoder = fit_encoder(
@@ -350,17 +377,13 @@ class SSLClassifier(
         )
         if fitted and isinstance(encoder, BaseSSLTransformer):
             check_X(encoder, X, reset=False, layer=layer)
-        pool: list | None = None
-        if for_head:
-            named = X_unlabeled if isinstance(X_unlabeled, list | tuple) else [X_unlabeled]
-            pool = [(m, transform(encoder, x, m)) for x, m in zip(named, more or [], strict=False)]
-        if not labelled.all():
-            rows, others = np.flatnonzero(labelled), np.flatnonzero(~labelled)
-            if pool is not None:
-                Z = transform(encoder, _rows_of(X, others), matrix[others])
-                pool.append((matrix[others], Z))
+        pool = _embedded(encoder, X_unlabeled, more) if for_head else None
+        if pool is not None and not labelled.all():
+            others = np.flatnonzero(~labelled)
+            Z = transform(encoder, _rows_of(X, others), matrix[others])
+            pool.append((matrix[others], Z))
+        if len(rows) < len(labelled):
             X, matrix = _rows_of(X, rows), matrix[rows]
-            sample_weight = None if sample_weight is None else sample_weight[rows]
         self.classes_ = np.unique(y)
         finished = finish(self, encoder, X, matrix, y, sample_weight, pool, task)
         self.encoder_, self.head_, self.history_ = finished.encoder, finished.head, finished.history

@@ -16,6 +16,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.svm import SVC
 
 from sslgex import ByolTransformer, ScarfTransformer, SSLClassifier, VimeTransformer
+from sslgex._training.seeds import Seeds
 
 METHODS = [ScarfTransformer, VimeTransformer, ByolTransformer]
 ESTIMATORS = [*METHODS, SSLClassifier]
@@ -426,7 +427,7 @@ def test_continuous_and_two_dimensional_labels(clf):
 
 def test_unlabelled_rows_without_an_encoder_to_pretrain():
     clf = small(SSLClassifier)
-    match = ["of no use with encoder=None", "encoder=ScarfTransformer()"]
+    match = ["of no use with encoder=None", "encoder=ScarfTransformer()", "mode='frozen'"]
     with raises(match):
         clf.fit(X, Y, X_unlabeled=X)
     with raises(match):
@@ -483,3 +484,59 @@ def test_a_head_that_cannot_be_trained_with_the_encoder():
         small(SSLClassifier, head=PCA()).fit(X, Y)
     with raises(["head=SVC()", "mode='frozen'"]):
         small(SSLClassifier, head=SVC()).fit(X, Y)
+
+
+# --------------------------------------------------------------------------------- pools
+
+
+def scarf_classifier():
+    return SSLClassifier(small(ScarfTransformer), mode="frozen", random_state=0)
+
+
+def test_a_list_of_rows_or_labels_as_a_pool():
+    for pool in (list(X), (X, Y), X.tolist()):
+        with raises(["is taken for", "has one dimension"]):
+            scarf_classifier().fit(X, Y, X_unlabeled=pool)
+        with raises(["is taken for"]):
+            small(ScarfTransformer).fit(X, X_unlabeled=pool)
+
+
+def test_a_path_as_a_pool(tmp_path):
+    for path in ("pool.h5ad", tmp_path / "pool.h5ad"):
+        with raises(["the path", "pool.h5ad", "read"], error=TypeError):
+            scarf_classifier().fit(X, Y, X_unlabeled=path)
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+def test_a_bad_value_in_a_pool_is_sought_there(fitted):
+    bad = X.copy()
+    bad[2, 3] = 1e30
+    encoder = small(ScarfTransformer)
+    encoder = encoder.fit(X) if fitted else encoder
+    with raises(["gene 3 ", "matrix 1 of X_unlabeled"]):
+        SSLClassifier(encoder, mode="frozen").fit(X, Y, X_unlabeled=[X, bad])
+    with pytest.raises(ValueError, match=r"gene 3 (?!(?s:.*)X_unlabeled)"):
+        SSLClassifier(encoder, mode="frozen").fit(bad, Y, X_unlabeled=[X])
+
+
+def test_equal_samples_to_train_on_beside_others_held_out():
+    X = np.zeros((20, 5), dtype=np.float32)
+    X[0] = np.arange(5)
+    seeds = [s for s in range(20) if _held_out(X, s)]
+    with raises(["are all the same: there is nothing to learn. 2 more are held out"]):
+        small(ScarfTransformer, validation_fraction=0.1, random_state=seeds[0]).fit(X)
+
+
+def _held_out(X, seed):
+    split = ScarfTransformer(validation_fraction=0.1)._split(len(X), Seeds(seed))
+    return 0 in split[1]
+
+
+# Warnings point at the caller
+
+
+def test_warnings_name_the_line_of_the_user():
+    fitted = small(ScarfTransformer).fit(X)
+    with pytest.warns(UserWarning, match="X_unlabeled is not used") as told:
+        SSLClassifier(fitted, mode="frozen", head="linear").fit(X, Y, X_unlabeled=X)
+    assert {w.filename for w in told} == {__file__}

@@ -1,5 +1,7 @@
 """The pooled head: its experts, their weights, and the pool's neighbourhoods."""
 
+import pickle
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -196,8 +198,8 @@ def test_a_fold_that_lacks_a_class_learns_from_the_pool_all_the_same(data):
     near = Neighbourhoods(X[:101], X[101:])
     train = np.arange(100)
     prior = np.array([5.0, 5.0, 30.0])  # enough to overflow over no mass
-    with_it = near._distil(train, y[train], prior)
-    without = near._distil(train, y[train], np.array([5.0, 5.0, 0.0]))
+    with_it = near._distil(train, y[train], prior, np.ones(100))
+    without = near._distil(train, y[train], np.array([5.0, 5.0, 0.0]), np.ones(100))
     np.testing.assert_array_equal(with_it.coef_, without.coef_)
     assert (with_it.coef_[2] < 1e-2).all()
 
@@ -230,7 +232,7 @@ def test_labels_spread_to_neighbours_and_no_further():
     labelled = np.array([np.flatnonzero(codes == c)[0] for c in (0, 1)])
     pool = np.setdiff1d(np.arange(300), labelled)
     near = Neighbourhoods(X[labelled], X[pool])
-    head = near.distil([], np.array([0, 1]), np.ones(2))
+    head = near.distil([], np.array([0, 1]), np.ones(2), np.ones(2))
     alone = LogisticRegression().fit(X[labelled], [0, 1])
     assert (head.predict(X[pool]) == codes[pool]).mean() > 0.95 > alone.score(X[pool], codes[pool])
 
@@ -243,7 +245,7 @@ def test_where_no_label_comes_nothing_is_learned():
     near = Neighbourhoods(X[:2], X[2:])
     p = near._spread(np.arange(2), np.array([0, 1]), 2)
     assert (p[-40:] == 0).all()
-    assert np.isfinite(near.distil([], np.array([0, 1]), np.ones(2)).coef_).all()
+    assert np.isfinite(near.distil([], np.array([0, 1]), np.ones(2), np.ones(2)).coef_).all()
 
 
 def test_soft_regression_of_certain_labels_is_logistic_regression():
@@ -264,11 +266,11 @@ def test_the_propagated_expert_is_judged_by_samples_whose_labels_it_had_not():
     X, codes = rings(rng, 120)
     near = Neighbourhoods(X[:20], X[20:])
     folds = [(np.arange(10, 20), np.arange(10)), (np.arange(10), np.arange(10, 20))]
-    log_p = near.distil(folds, codes[:20], np.ones(2)).out_of_fold
+    log_p = near.distil(folds, codes[:20], np.ones(2), np.ones(20)).out_of_fold
     assert np.isfinite(log_p).all()
     turned = codes[:20].copy()
     turned[:10] = 1 - turned[:10]  # the first fold's test samples are in the second's training
-    other = near.distil(folds, turned, np.ones(2)).out_of_fold
+    other = near.distil(folds, turned, np.ones(2), np.ones(20)).out_of_fold
     np.testing.assert_allclose(other[:10], log_p[:10])
     assert not np.allclose(other[10:], log_p[10:])
 
@@ -335,6 +337,7 @@ def test_penalties_at_the_edge_of_their_grid_are_warned_of_once(data, scarf):
         ) as told:
             SSLClassifier(scarf, mode="frozen", head=head, random_state=0).fit(X[:60], shuffled)
         assert len(told) == 1
+        assert told[0].filename == __file__
 
 
 def test_an_expert_can_be_left_out_and_an_embedding_exchanged(data, scarf):
@@ -359,3 +362,103 @@ def test_an_expert_can_be_left_out_and_an_embedding_exchanged(data, scarf):
         list(alone.weights_.values()), list(plain.weights_.values()), atol=0.02
     )
     assert list(head.weights_) == ["genes", "components", "embedding", "propagated"]
+
+
+# Weights
+
+
+def test_a_labelled_sample_of_no_weight_is_as_good_as_absent(data, scarf):
+    X, y = data
+    wrong = np.where(np.arange(60) < 40, y[:60], (y[:60] + 1) % 3)
+    weight = np.where(np.arange(60) < 40, 2.0, 0.0)
+    for encoder in (scarf, ScarfTransformer(**SMALL)):
+        clf = SSLClassifier(encoder, mode="frozen", random_state=0)
+        with_them = clone(clf).fit(X[:60], wrong, weight, X_unlabeled=X[60:200])
+        if encoder is scarf:
+            without = clone(clf).fit(X[:40], y[:40], X_unlabeled=X[60:200])
+            np.testing.assert_allclose(
+                with_them.predict_proba(X[200:]), without.predict_proba(X[200:]), rtol=1e-9
+            )
+        assert list(with_them.head_.experts_)[-1] == "propagated"
+
+
+def test_labels_of_no_weight_leave_their_class_out(data, scarf):
+    X, y = data
+    clf = SSLClassifier(scarf, mode="frozen", random_state=0)
+    clf.fit(X[:40], y[:40], (y[:40] != 2).astype(float))
+    assert list(clf.classes_) == [0, 1]
+    with pytest.raises(ValueError, match="weight above 0"):
+        clf.fit(X[:40], y[:40], (y[:40] == 2).astype(float))
+    with pytest.raises(ValueError, match="at least one non-zero"):
+        clf.fit(X[:40], y[:40], np.zeros(40))
+
+
+def test_weights_reach_what_spreads_to_the_neighbours():
+    rng = np.random.default_rng(0)
+    pool = np.concatenate([rng.normal(size=(20, 2)) + centre for centre in ([9, 0], [0, 9])])
+    labelled = np.array([[9.0, 0.0], [8.5, 0.5], [0.0, 9.0], [0.5, 8.5]])
+    codes, prior = np.array([0, 1, 1, 1]), np.ones(2)
+    near = Neighbourhoods(labelled, pool)
+    odds = []
+    for wrong in (0.0, 0.1, 1.0):
+        head = near.distil([], codes, prior, np.array([1.0, wrong, 1.0, 1.0]))
+        odds.append(np.subtract(*head.log_odds(pool[:20]).mean(axis=0)))
+    assert odds[0] > odds[1] > odds[2]
+
+
+def test_a_class_of_no_weight_is_never_predicted(data, scarf):
+    X, y = data
+    clf = SSLClassifier(scarf, mode="frozen", class_weight={0: 1, 1: 1, 2: 0}, random_state=0)
+    clf.fit(X[:40], y[:40], X_unlabeled=X[40:200])
+    assert list(clf.classes_) == [0, 1, 2]
+    assert 2 not in clf.predict(X[200:])
+    seen = clf.linear_path_.features(X[200:], clf.transform(X[200:]))
+    p = clf.head_.experts_["propagated"].predict_proba(seen.components[:, :64])
+    assert p[:, 2].max() < 0.2
+
+
+# A pool that says little
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+def test_a_pool_without_variation_says_nothing_of_sizes(copies, data, scarf):
+    X, y = data
+    clf = SSLClassifier(scarf, mode="frozen", random_state=0)
+    alone = clone(clf).fit(X[:40], y[:40]).head_.block_sizes_
+    pool = np.repeat(X[40:41], copies, axis=0)
+    found = clf.fit(X[:40], y[:40], X_unlabeled=pool).head_.block_sizes_
+    np.testing.assert_allclose(found, alone)
+    more = clone(clf).fit(X[:40], y[:40], X_unlabeled=np.repeat(X[40:41], 50, axis=0))
+    assert min(more.head_.block_sizes_) > 1e-3
+
+
+def test_a_huge_value_in_a_pool_is_named(data, scarf):
+    X, y = data
+    bad = X[40:100].copy()
+    bad[3, 7] = 1e30
+    for encoder in (PCA(4), scarf, None):
+        clf = SSLClassifier(encoder, mode="frozen", head="pooled", random_state=0)
+        with pytest.raises(ValueError, match=r"gene 7 (?s:.*)matrix 1 of X_unlabeled"):
+            clf.fit(X[:40], y[:40], X_unlabeled=[X[100:200], bad])
+
+
+# What a pickle holds
+
+
+def test_what_judged_the_experts_is_not_saved(fitted):
+    again = pickle.loads(pickle.dumps(fitted.head_))
+    assert {name for name in vars(again) if not name.endswith("_")} == set(again.get_params())
+    for expert in again.experts_.values():
+        assert {name for name in vars(expert) if not name.endswith("_")} == set(expert.get_params())
+    with pytest.raises(AttributeError, match="not saved"):
+        again.without("genes")
+    assert fitted.head_.without("genes").weights_.keys() == {
+        "components",
+        "embedding",
+        "propagated",
+    }
+
+
+def test_the_pooled_head_tells_who_asks_it_with_an_embedding(fitted, data):
+    with pytest.raises(TypeError, match="ask the classifier"):
+        fitted.head_.predict(fitted.transform(data[0][200:]))

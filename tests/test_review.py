@@ -126,6 +126,8 @@ def test_few_samples_of_many_classes_raise_no_warning(data, scarf):
     y = np.arange(80) % 45
     clf = SSLClassifier(scarf, mode="frozen", random_state=0).fit(data[0], y)  # warnings are errors
     assert clf.predict_proba(data[0]).shape == (80, 45)
+    clf.fit(data[0][:60], y[:60], X_unlabeled=data[0][60:])
+    assert "propagated" in clf.head_.experts_
 
 
 def test_an_encoder_that_is_no_estimator_is_a_type_error(data):

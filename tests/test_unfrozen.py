@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 import sslgex
 from sslgex import ScarfTransformer, SSLClassifier, _unfrozen
+from sslgex._callbacks import SUPPORTED
 from sslgex._head import LinearHead
 from sslgex._nn.encoder import MLPEncoder
 from sslgex._training.finetuning import FineTuning
@@ -179,3 +180,39 @@ def test_the_pool_is_trained_to_the_end_where_that_is_asked_for(data, scarf):
 def test_the_pool_holds_nothing_out(data, scarf):
     with pytest.raises(ValueError, match=r"holds no samples out.*early_stopping='auto'"):
         classifier(scarf, "pooled", early_stopping=True).fit(*data)
+
+
+def test_the_folds_are_told_of_too(data, scarf, capsys):
+    X, y = data
+    clf = classifier(scarf, "linear", verbose=1).fit(X[:90], y[:90])
+    lines = capsys.readouterr().out.splitlines()
+    folds = [line for line in lines if "fold" in line]
+    assert [line.split()[:3] for line in folds] == [
+        ["SSLClassifier", "fold", f"{i}/5"] for i in range(1, 6)
+    ]
+    assert len(lines) == 5 + clf.n_iter_
+
+
+class StopAfterOneEpoch:
+    """A callback of scikit-learn's."""
+
+    max_propagation_depth = None
+
+    def setup(self, estimator, context):
+        pass
+
+    teardown = on_fit_task_begin = setup
+
+    def on_fit_task_end(self, estimator, context):
+        return context.task_name == "epoch"
+
+
+@pytest.mark.skipif(not SUPPORTED, reason="callbacks came with scikit-learn 1.9")
+def test_stopped_by_a_callback_the_pool_is_weighed_by_the_epochs_there_were(data, scarf):
+    X, y = data
+    how = {"schedule": "constant", "early_stopping": False}
+    stopped = classifier(scarf, "pooled", **how).set_callbacks(StopAfterOneEpoch())
+    stopped.fit(X[:90], y[:90])
+    short = classifier(scarf, "pooled", max_epochs=1, **how).fit(X[:90], y[:90])
+    assert stopped.n_iter_ == 1
+    assert stopped.head_.weights_ == short.head_.weights_

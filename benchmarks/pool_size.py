@@ -7,17 +7,16 @@ studies come in, standardised gene by gene within their study. Nobody in the tes
 them, and the labelled samples are always the same.
 """
 
-import argparse
 import warnings
 from pathlib import Path
 
 import anndata
+import frozen_splits
 import numpy as np
 import pandas as pd
 import panel_data
 import recipe
-from joblib import Memory, Parallel, delayed
-from label_efficiency import machine
+from frozen_splits import measure
 from recipe_claims import cells
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import scale
@@ -29,7 +28,7 @@ from sslgex._linear_path import LinearPath
 SETS = ("tcga_brca_pam50", "tcga_11paired")
 OTHERS = ("tcga_luad", "tcga_coadread", "rnaseqdb_counts")
 ROWS = (150, 300, 600, 1_200, 2_350)
-LABELS = 20  # one per class where there are more classes
+LABELS = (20, 50)  # one per class where there are more classes
 STEPS = (100, 1_000)  # against the rule's 300
 # rows of the pool and steps, None for the rule
 CASES = [(n, None) for n in ROWS] + [(n, s) for n in ROWS[::2] for s in STEPS]
@@ -63,31 +62,29 @@ def one_split(folder: Path, name: str, split: int, n_draws: int) -> list[dict]:
     """Return the scores of every size of the pool in one split."""
     warnings.simplefilter("ignore")
     data = panel_data.load(name, folder)
-    train, test = recipe.splits(data)[split]
     genes, more, who = others(folder, data.X.columns)
-    X = data.X[genes].to_numpy()
+    mine = frozen_splits.load(folder, name, split)
+    columns = data.X.columns.get_indexer(genes)
+    train, test = mine.train[:, columns], mine.test[:, columns]
     known = set(patients(data.X.index))  # of train and test
     new = np.flatnonzero([patient not in known for patient in who])
-    rng = np.random.default_rng([recipe.SEED, split])
+    rng = np.random.default_rng([frozen_splits.SEED, split])
     new = new[np.unique(who[new], return_index=True)[1]]
     external = np.concatenate(more)[rng.permutation(new)]
-    classes = np.unique(data.y[train])
-    test = test[np.isin(data.y[test], classes)]
-    codes, y_test = (np.searchsorted(classes, data.y[part]) for part in (train, test))
-    mean, deviation = X[train].mean(axis=0), X[train].std(axis=0)
+    mean, deviation = train.mean(axis=0), train.std(axis=0)
     own, tested = (
-        ((X[part] - mean) / np.where(deviation > 0, deviation, 1)).astype(np.float32)
-        for part in (train, test)
+        ((X - mean) / np.where(deviation > 0, deviation, 1)).astype(np.float32)
+        for X in (train, test)
     )
     # Every class is among the first, and so are the labelled.
     first, rest = train_test_split(
-        np.arange(len(own)), train_size=ROWS[0], stratify=codes, random_state=split
+        np.arange(len(own)), train_size=ROWS[0], stratify=mine.y, random_state=split
     )
-    lacking = np.setdiff1d(np.arange(len(classes)), codes[first])
-    first = np.concatenate([first, [np.flatnonzero(codes == c)[0] for c in lacking]]).astype(int)
+    lacking = np.setdiff1d(np.arange(mine.n_classes), mine.y[first])
+    first = np.concatenate([first, [np.flatnonzero(mine.y == c)[0] for c in lacking]]).astype(int)
     order = np.concatenate([first, np.setdiff1d(rest, first)])
-    everyone, codes = np.concatenate([own[order], external]), codes[order]
-    out = []
+    everyone, codes = np.concatenate([own[order], external]), mine.y[order]
+    records = []
     with threadpool_limits(1):
         for n_rows, steps in CASES:
             pool = everyone[:n_rows]
@@ -97,21 +94,19 @@ def one_split(folder: Path, name: str, split: int, n_draws: int) -> list[dict]:
             byol.fit(pool)
             both = np.concatenate([pool, tested])
             Z = byol.transform(both).astype(np.float64)
-            seen = {"BYOL": LinearPath.of(byol, [pool], split).features(both, Z)}
+            seen = {"BYOL": LinearPath.of(byol, [], split).features(both, Z)}
             there = np.arange(len(pool), len(both))
-            for size in (LABELS, 50):
-                for j in range(n_draws):
-                    rng = np.random.default_rng([recipe.SEED, split, size, j])
-                    labelled = recipe.draw(codes[: len(first)], size, rng)
-                    unlabelled = np.setdiff1d(np.arange(len(pool)), labelled)
-                    found = recipe.cell(seen, labelled, unlabelled, there, codes[labelled], y_test)
-                    at = {"set": name, "labels": size, "split": split, "draw": j}
-                    at |= {"size": title(n_rows, steps), "own": min(len(pool), len(own))}
-                    out += [
-                        at | {"entry": entry} | dict(zip(recipe.METRICS, s, strict=True))
-                        for entry, s in found.items()
-                    ]
-    return out
+            for size, j, labelled in frozen_splits.draws(
+                codes[: len(first)], LABELS, split, n_draws
+            ):
+                unlabelled = np.setdiff1d(np.arange(len(pool)), labelled)
+                scores = recipe.cell(seen, labelled, unlabelled, there, codes[labelled])
+                at = {"set": name, "size": title(n_rows, steps), "labels": size, "split": split}
+                at |= {"draw": j, "own": min(len(pool), len(own))}
+                records += [
+                    at | {"entry": entry} | measure(s, mine.y_test) for entry, s in scores.items()
+                ]
+    return records
 
 
 def title(n_rows: int, steps: int | None) -> str:
@@ -119,7 +114,7 @@ def title(n_rows: int, steps: int | None) -> str:
     return f"{n_rows:,}" if steps is None else f"{n_rows:,}, {steps:,} steps"
 
 
-def table(frame: pd.DataFrame, titles: dict[str, str]) -> str:
+def table(frame: pd.DataFrame) -> str:
     """Return the differences by size of the pool, for 20 and 50 labels together."""
     lines = ["| data set, profiles in the pool | " + " | ".join(PAIRS) + " |"]
     lines.append("|---" * (1 + len(PAIRS)) + "|")
@@ -128,7 +123,7 @@ def table(frame: pd.DataFrame, titles: dict[str, str]) -> str:
     found = {(pair, m): cells(frame, *PAIRS[pair], m) for pair in PAIRS for m in both}
     for name in frame["set"].unique():
         for size in (title(*case) for case in CASES):
-            row = [f"{titles[name]}, {size}"]
+            row = [f"{panel_data.NAMES[name][0]}, {size}"]
             for pair in PAIRS:
                 parts = [found[pair, m].loc[(name, size)] for m in both]
                 row.append(" / ".join(f"{p['mean']:+.1f} ± {p['se']:.1f}" for p in parts))
@@ -136,27 +131,7 @@ def table(frame: pd.DataFrame, titles: dict[str, str]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Run everything and write the table."""
-    root = Path(__file__).resolve().parent.parent
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=Path, default=root.parent / "shared" / "data")
-    parser.add_argument("--cache", type=Path, default=root / ".cache" / "pool_size")
-    parser.add_argument("--n-draws", type=int, default=4, help="per split and number of labels")
-    parser.add_argument("--n-jobs", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=root / "docs" / "tables")
-    args = parser.parse_args()
-    run = Memory(args.cache, verbose=0).cache(one_split, ignore=["folder"])
-    parts = Parallel(args.n_jobs, verbose=10)(
-        delayed(run)(args.data, name, split, args.n_draws)
-        for name in SETS
-        for split in range(recipe.N_SPLITS)
-    )
-    frame = pd.DataFrame([row for part in parts for row in part])
-    titles = {name: panel_data.NAMES[name][0] for name in SETS}
-    (args.out / "pool_size.md").write_text(f"{table(frame, titles)}\n")
-    print(f"\n{table(frame, titles)}\n\n{machine()}")
-
-
 if __name__ == "__main__":
-    main()
+    frozen_splits.visit(
+        one_split, __doc__, lambda frame: {"pool_size": table(frame)}, sets=SETS, n_draws=4
+    )

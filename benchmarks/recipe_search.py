@@ -8,19 +8,18 @@ is judged by logistic regression on its embedding against that on as many princi
 by what it adds to the linear pool with its propagated expert.
 """
 
-import argparse
 import copy
 import warnings
 from pathlib import Path
 from unittest import mock
 
+import frozen_splits
 import numpy as np
 import pandas as pd
 import panel_data
-import recipe
 import torch
-from joblib import Memory, Parallel, delayed
-from label_efficiency import machine
+from frozen_splits import DEVELOPMENT_SEED, measure
+from recipe import some, unlabelled
 from recipe_claims import cells
 from scipy.special import softmax
 from threadpoolctl import threadpool_limits
@@ -35,7 +34,7 @@ from sslgex._pooled import PooledHead
 from sslgex._propagation import Neighbourhoods
 from sslgex._training.objective import Objective
 
-SEED, N_SPLITS = 101, 2
+N_SPLITS = 2
 SETS = list(panel_data.NAMES)[:4]
 
 
@@ -92,26 +91,22 @@ N_CONSISTENT = 2  # draws on which that is trained
 POOLED = "linear pool + propagated"
 
 
-def scores_of(seen: dict, byol, labelled, pool, test, y, y_test) -> dict:
-    """Return the scores of everything that is compared, of one labelled subset.
+def scores_of(seen: dict, byol, labelled, pool, test, y) -> dict:
+    """Return the linear scores of everything that is compared, of one labelled subset.
 
     ``byol`` is the pretrained encoder, or None to leave the training on the pool out.
     """
 
-    def rows(features, which):
-        return type(features)(*(part[which] for part in features))
-
-    def of_pool(features):
-        return rows(features, pool)._replace(genes=features.genes[:0])
-
     first = seen["BYOL"]
-    head = PooledHead(random_state=0).fit(rows(first, labelled), y, X_unlabeled=of_pool(first))
+    head = PooledHead(random_state=0).fit(
+        some(first, labelled), y, X_unlabeled=unlabelled(first, pool)
+    )
     without = head.without("embedding")
     pca = LinearHead(random_state=head.seed).fit(first.components[labelled, :64], y)
     scores = {
         "PCA (64) + LR": pca.log_odds(first.components[test, :64]),
-        "linear pool": without.without("propagated").log_odds(rows(first, test)),
-        POOLED: without.log_odds(rows(first, test)),
+        "linear pool": without.without("propagated").log_odds(some(first, test)),
+        POOLED: without.log_odds(some(first, test)),
     }
     if byol is not None:
         p = softmax(without.log_odds(first), axis=1)
@@ -119,8 +114,10 @@ def scores_of(seen: dict, byol, labelled, pool, test, y, y_test) -> dict:
         seen = {**seen, CONSISTENT: first._replace(embedding=Z)}
     alone = {}
     for kind, features in seen.items():
-        whole = head.with_embedding(rows(features, labelled), y, X_unlabeled=of_pool(features))
-        scores[f"{kind}: default"] = whole.log_odds(rows(features, test))
+        whole = head.with_embedding(
+            some(features, labelled), y, X_unlabeled=unlabelled(features, pool)
+        )
+        scores[f"{kind}: default"] = whole.log_odds(some(features, test))
         alone[kind] = LinearHead(random_state=head.seed).fit(features.embedding[labelled], y)
         scores[kind] = alone[kind].log_odds(features.embedding[test])
     strengths = ("BYOL", "BYOL, corruption 0.5", "BYOL, corruption 0.9")
@@ -136,8 +133,8 @@ def scores_of(seen: dict, byol, labelled, pool, test, y, y_test) -> dict:
         own = expert.log_odds(view[test]) * other.weights_["propagated"]
         rest = other.without("propagated")
         rest.weights_ = {k: w for k, w in other.weights_.items() if k != "propagated"}
-        scores[f"graph: {kind}"] = own + rest.log_odds(rows(first, test))
-    return {entry: recipe.measure(s, y_test) for entry, s in scores.items()}
+        scores[f"graph: {kind}"] = own + rest.log_odds(some(first, test))
+    return scores
 
 
 def consistent(byol, values: np.ndarray, p: np.ndarray, labelled, pool, y) -> np.ndarray:
@@ -198,37 +195,30 @@ def graphs(seen: dict) -> dict[str, np.ndarray]:
 def one_split(folder: Path, name: str, split: int, n_draws: int) -> list[dict]:
     """Return the scores of every size and draw of one split."""
     warnings.simplefilter("ignore")
-    data = panel_data.load(name, folder)
-    train, test = recipe.splits(data, SEED)[split]
-    X = data.X.to_numpy()
-    classes = np.unique(data.y[train])
-    test = test[np.isin(data.y[test], classes)]
-    codes, y_test = (np.searchsorted(classes, data.y[part]) for part in (train, test))
-    pool = np.ascontiguousarray(X[train])
-    both = np.concatenate([pool, X[test]])
-    out = []
+    data = frozen_splits.load(folder, name, split, DEVELOPMENT_SEED)
+    both = np.concatenate([data.train, data.test])
+    here, there = np.arange(len(data.train)), np.arange(len(data.train), len(both))
+    records = []
     with threadpool_limits(1):
         seen, byol = {}, None
         for kind, (encoder, rate) in ENCODERS.items():
             with mock.patch(STEM, 0.1 if rate is None else rate):
-                encoder.set_params(random_state=split).fit(pool)
+                encoder.set_params(random_state=split).fit(data.train)
             byol = encoder if kind == "BYOL" else byol
-            path = LinearPath.of(encoder, [pool], split)
+            path = LinearPath.of(encoder, [], split)
             seen[kind] = path.features(both, encoder.transform(both).astype(np.float64))
-        there = np.arange(len(train), len(both))
-        for size in recipe.sizes(len(classes)):
-            for j in range(n_draws):
-                rng = np.random.default_rng([SEED, split, recipe.SIZES.index(size), j])
-                labelled = recipe.draw(codes, size, rng)
-                rest = np.setdiff1d(np.arange(len(train)), labelled)
-                start = byol if j < N_CONSISTENT else None
-                found = scores_of(seen, start, labelled, rest, there, codes[labelled], y_test)
-                at = {"set": name, "size": str(size), "split": split, "draw": j}
-                out += [
-                    at | {"entry": entry} | dict(zip(recipe.METRICS, s, strict=True))
-                    for entry, s in found.items()
-                ]
-    return out
+        sizes = frozen_splits.sizes(data.n_classes)
+        for size, j, labelled in frozen_splits.draws(
+            data.y, sizes, split, n_draws, DEVELOPMENT_SEED
+        ):
+            rest = np.setdiff1d(here, labelled)
+            start = byol if j < N_CONSISTENT else None
+            scores = scores_of(seen, start, labelled, rest, there, data.y[labelled])
+            at = {"set": name, "size": str(size), "split": split, "draw": j}
+            records += [
+                at | {"entry": entry} | measure(s, data.y_test) for entry, s in scores.items()
+            ]
+    return records
 
 
 def table(frame: pd.DataFrame, entries: dict[str, tuple[str, str]]) -> str:
@@ -248,39 +238,19 @@ def table(frame: pd.DataFrame, entries: dict[str, tuple[str, str]]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Run everything and write the tables."""
-    root = Path(__file__).resolve().parent.parent
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=Path, default=root.parent / "shared" / "data")
-    parser.add_argument("--sets", nargs="+", default=SETS)
-    parser.add_argument("--cache", type=Path, default=root / ".cache" / "recipe_search")
-    parser.add_argument("--n-draws", type=int, default=4, help="per split and size")
-    parser.add_argument("--n-jobs", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=root / "docs" / "tables")
-    args = parser.parse_args()
-    run = Memory(args.cache, verbose=0).cache(one_split, ignore=["folder"])
-    parts = Parallel(args.n_jobs, verbose=10)(
-        delayed(run)(args.data, name, split, args.n_draws)
-        for name in args.sets
-        for split in range(N_SPLITS)
-    )
-    frame = pd.DataFrame([row for part in parts for row in part])
+def tables(frame: pd.DataFrame) -> dict[str, str]:
+    """Return what docs/evidence.md shows."""
     alone = {kind: (kind, "PCA (64) + LR") for kind in [*ENCODERS, CHOSEN, CONSISTENT]}
     added = {
         f"{kind}, in the pool": (f"{kind}: default", POOLED) for kind in [*ENCODERS, CONSISTENT]
     }
     near = [entry for entry in frame["entry"].unique() if entry.startswith("graph: ")]
-    tables = {
-        "encoders": table(frame, alone),
-        "pooled": table(frame, added),
-        "graphs": table(frame, {entry: (entry, "linear pool") for entry in near}),
+    return {
+        "search_encoders": table(frame, alone),
+        "search_pooled": table(frame, added),
+        "search_graphs": table(frame, {entry: (entry, "linear pool") for entry in near}),
     }
-    for name, text in tables.items():
-        (args.out / f"search_{name}.md").write_text(f"{text}\n")
-        print(f"\n{text}")
-    print(f"\n{machine()}")
 
 
 if __name__ == "__main__":
-    main()
+    frozen_splits.visit(one_split, __doc__, tables, sets=SETS, n_splits=N_SPLITS, n_draws=4)

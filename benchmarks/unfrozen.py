@@ -6,16 +6,13 @@ One pretrained BYOL encoder per split, and three classifiers on it: the default 
 same unfrozen, and fine-tuning as published.
 """
 
-import argparse
 import warnings
 from pathlib import Path
 
+import frozen_splits
 import numpy as np
 import pandas as pd
-import panel_data
-import recipe
-from joblib import Memory, Parallel, delayed
-from label_efficiency import machine
+from frozen_splits import log_probabilities, measure
 from recipe_claims import cells
 from threadpoolctl import threadpool_limits
 
@@ -34,30 +31,20 @@ MODES = {
 def one_split(folder: Path, name: str, split: int, n_draws: int) -> list[dict]:
     """Return the scores of the three in one split."""
     warnings.simplefilter("ignore")
-    data = panel_data.load(name, folder)
-    train, test = recipe.splits(data)[split]
-    X = data.X.to_numpy()
-    classes = np.unique(data.y[train])
-    test = test[np.isin(data.y[test], classes)]
-    codes, y_test = (np.searchsorted(classes, data.y[part]) for part in (train, test))
-    pool, out = np.ascontiguousarray(X[train]), []
+    data = frozen_splits.load(folder, name, split)
+    records = []
     with threadpool_limits(1):
-        byol = ByolTransformer(random_state=split).fit(pool)
-        for size in SIZES:
-            for j in range(n_draws):
-                rng = np.random.default_rng([recipe.SEED, split, recipe.SIZES.index(size), j])
-                labelled = recipe.draw(codes, size, rng)
-                rest = [np.delete(pool, labelled, axis=0)]
-                for mode, make in MODES.items():
-                    clf = make(byol, j)
-                    more = {} if clf.head == "sgd" else {"X_unlabeled": rest}
-                    clf.fit(pool[labelled], codes[labelled], **more)
-                    with np.errstate(divide="ignore"):
-                        scores = np.maximum(np.log(clf.predict_proba(X[test])), -30)
-                    found = zip(recipe.METRICS, recipe.measure(scores, y_test), strict=True)
-                    at = {"set": name, "size": str(size), "split": split, "draw": j}
-                    out.append(at | {"entry": mode, "epochs": clf.n_iter_} | dict(found))
-    return out
+        byol = ByolTransformer(random_state=split).fit(data.train)
+        for size, j, labelled in frozen_splits.draws(data.y, SIZES, split, n_draws):
+            X, y, rest = data.train[labelled], data.y[labelled], np.delete(data.train, labelled, 0)
+            for mode, make in MODES.items():
+                clf = make(byol, j)
+                more = {} if clf.head == "sgd" else {"X_unlabeled": rest}
+                clf.fit(X, y, **more)
+                at = {"set": name, "size": str(size), "split": split, "draw": j, "entry": mode}
+                found = measure(log_probabilities(clf, data.test), data.y_test)
+                records.append(at | {"epochs": clf.n_iter_} | found)
+    return records
 
 
 def table(frame: pd.DataFrame) -> str:
@@ -87,27 +74,5 @@ def table(frame: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Run everything and write the table."""
-    root = Path(__file__).resolve().parent.parent
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=Path, default=root.parent / "shared" / "data")
-    parser.add_argument("--sets", nargs="+", default=list(panel_data.NAMES))
-    parser.add_argument("--cache", type=Path, default=root / ".cache" / "unfrozen")
-    parser.add_argument("--n-draws", type=int, default=2, help="per split and size")
-    parser.add_argument("--n-jobs", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=root / "docs" / "tables")
-    args = parser.parse_args()
-    run = Memory(args.cache, verbose=0).cache(one_split, ignore=["folder"])
-    parts = Parallel(args.n_jobs, verbose=10)(
-        delayed(run)(args.data, name, split, args.n_draws)
-        for name in args.sets
-        for split in range(recipe.N_SPLITS)
-    )
-    frame = pd.DataFrame([row for part in parts for row in part])
-    (args.out / "unfrozen.md").write_text(f"{table(frame)}\n")
-    print(f"\n{table(frame)}\n\n{machine()}")
-
-
 if __name__ == "__main__":
-    main()
+    frozen_splits.visit(one_split, __doc__, lambda frame: {"unfrozen": table(frame)}, n_draws=2)

@@ -2,11 +2,12 @@
 
 import contextlib
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from scipy.special import softmax, xlogy
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.utils import compute_class_weight
@@ -192,6 +193,43 @@ class LinearHead(Head):
         elif best == 0 and likelihoods[0] < _of_frequencies(codes, weight) + WORTH:
             self.edge = "strongest"
         return float(GRID[best]), likelihoods[best], predicted[best]
+
+
+def fit_leading(
+    head: LinearHead, X: np.ndarray, y, sample_weight, *, counts: Sequence[int], fallback: int
+) -> tuple[int, LinearHead]:
+    """Fit the head on the first k columns, as many as predict best out of fold.
+
+    Parameters
+    ----------
+    head : LinearHead
+        Unfitted; clones are fitted.
+    X : ndarray of shape (n_samples, n_components)
+        Principal components, the leading one first.
+    y : array-like of shape (n_samples,)
+        Labels.
+    sample_weight : array-like of shape (n_samples,) or None
+        Weights.
+    counts : sequence of int
+        Candidates for k.
+    fallback : int
+        The nearest candidate is taken where no class has two samples.
+
+    Returns
+    -------
+    k : int
+        What was chosen.
+    head : LinearHead
+        Fitted on those columns.
+    """
+    heads = {
+        k: clone(head).fit(X[:, :k], y, sample_weight)
+        for k in sorted({min(k, X.shape[1]) for k in counts})
+    }
+    best = max(heads, key=lambda k: heads[k].log_likelihood_)
+    if np.isinf(heads[best].log_likelihood_):
+        best = min(heads, key=lambda k: abs(k - fallback))
+    return best, heads[best]
 
 
 def _of_frequencies(codes: np.ndarray, weight: np.ndarray) -> float:

@@ -7,7 +7,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ._head import Head, LinearHead, class_weights, inner_folds
+from ._head import Head, LinearHead, class_weights, fit_leading, inner_folds
 from ._linear_path import Features
 from ._propagation import Neighbourhoods
 from ._unfrozen import Start
@@ -87,18 +87,12 @@ class PooledHead(Head):
         tested = np.concatenate([test for _, test in folds]) if folds else np.arange(0)
         self.judged = tested, codes[tested], weight[tested] / weight.mean()
 
-        by_count = {
-            k: self._linear(X.components[:, :k], y, sample_weight)
-            for k in sorted({min(k, X.components.shape[1]) for k in COUNTS})
-        }
-        self.n_components_ = (
-            max(by_count, key=lambda k: by_count[k].log_likelihood_)
-            if folds
-            else min(by_count, key=lambda k: abs(k - LEADING))
+        self.n_components_, components = fit_leading(
+            self._linear(), X.components, y, sample_weight, counts=COUNTS, fallback=LEADING
         )
         self.experts_ = {
-            "genes": self._linear(X.genes, y, sample_weight),
-            "components": by_count[self.n_components_],
+            "genes": self._linear().fit(X.genes, y, sample_weight),
+            "components": components,
             "embedding": self._embedding_expert(X, y, sample_weight, pool),
         }
         if pool is not None:
@@ -141,15 +135,14 @@ class PooledHead(Head):
         vars(head).update(vars(self))
         return head
 
-    def _linear(self, view: np.ndarray, y, sample_weight) -> LinearHead:
-        head = LinearHead(self.class_weight, n_folds=self.n_folds, random_state=self.seed)
-        return head.fit(view, y, sample_weight)
+    def _linear(self) -> LinearHead:
+        return LinearHead(self.class_weight, n_folds=self.n_folds, random_state=self.seed)
 
     def _embedding_expert(self, X: Features, y, sample_weight, pool) -> LinearHead:
         # Of the larger of the two: a handful of profiles tells little of sizes.
         many = X if pool is None or len(pool.components) < len(X.components) else pool
         self.block_sizes_ = _size(many.components[:, :LEADING]), _size(many.embedding)
-        return self._linear(self._view("embedding", X), y, sample_weight)
+        return self._linear().fit(self._view("embedding", X), y, sample_weight)
 
     def _weigh(self) -> None:
         if not hasattr(self, "judged"):

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import compute_class_weight
 
 from sslgex import SSLClassifier
-from sslgex._head import FALLBACK, GRID
+from sslgex._head import FALLBACK_C, GRID
 from sslgex.evaluation import default_baselines, label_efficiency_curve
 from sslgex.evaluation._baselines import PrincipalComponents
 from sslgex.evaluation._tuned import (
@@ -228,7 +228,7 @@ def test_penalties_come_from_the_grid_or_are_ten(name, per_class):
     fitted.scale_ = ((Z - Z.mean(axis=0)) ** 2).sum() / len(Z)
     C = penalty(fitted)
     if per_class == 1:
-        np.testing.assert_allclose(C, FALLBACK, rtol=1e-4)
+        np.testing.assert_allclose(C, FALLBACK_C, rtol=1e-4)
     else:
         assert np.isclose(C, GRID, rtol=1e-4).any()
 

@@ -15,7 +15,7 @@ from sklearn.semi_supervised import LabelSpreading
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from .._encoders import seeded_clone
-from .._head import LinearHead, class_weights, inner_folds
+from .._head import LinearHead, class_weights, fit_leading, inner_folds
 from .._propagation import neighbours
 
 # A logistic regression's penalty scales its probabilities. What the other classifiers have no
@@ -184,15 +184,10 @@ class LeadingComponents(ClassifierMixin, BaseEstimator):
 
     def fit(self, X, y):
         """Choose the number of components and the penalty together, then fit all samples."""
-        X = np.asarray(X)
-        heads = {
-            k: LinearHead(self.class_weight, random_state=self.random_state).fit(X[:, :k], y)
-            for k in sorted({min(k, X.shape[1]) for k in self.n_components})
-        }
-        best = max(heads, key=lambda k: heads[k].log_likelihood_)
-        if np.isinf(heads[best].log_likelihood_):
-            best = min(heads, key=lambda k: abs(k - self.fallback))
-        self.n_components_, self.head_ = best, heads[best]
+        head = LinearHead(self.class_weight, random_state=self.random_state)
+        self.n_components_, self.head_ = fit_leading(
+            head, np.asarray(X), y, None, counts=self.n_components, fallback=self.fallback
+        )
         self.classes_ = self.head_.classes_
         return self
 

@@ -101,6 +101,9 @@ class Engine(NeuralNet):
             self.fit(None)
         finally:
             lend_generator(self.objective, None)
+            for module in self.objective.modules():
+                if isinstance(module, Wide):
+                    module.deferred = None
             self.objective.zero_grad(set_to_none=True)
             self.objective.to("cpu").eval()
             self.objective.representation = None

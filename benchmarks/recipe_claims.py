@@ -87,6 +87,13 @@ def cells(frame: pd.DataFrame, entry: str, opponent: str, metric: str) -> pd.Dat
     return pd.DataFrame({"mean": splits.mean(), "se": splits.sem()})
 
 
+def by_size(found: pd.DataFrame) -> pd.DataFrame:
+    """Return, per size, the mean over data sets of what `cells` found, and its standard error."""
+    sizes = found.groupby("size")
+    error = sizes["se"].agg(lambda se: np.sqrt((se**2).sum()) / len(se))
+    return pd.DataFrame({"mean": sizes["mean"].mean(), "se": error})
+
+
 def few(found: pd.DataFrame) -> pd.DataFrame:
     """Leave out one label per class where 20 labels are more."""
     twenty = found.index[found.index.get_level_values("size") == "20"].get_level_values("set")

@@ -20,7 +20,7 @@ import panel_data
 import torch
 from frozen_splits import DEVELOPMENT_SEED, measure
 from recipe import some, unlabelled
-from recipe_claims import cells
+from recipe_claims import by_size, cells
 from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 from torch.nn import functional as F
@@ -228,12 +228,11 @@ def table(frame: pd.DataFrame, entries: dict[str, tuple[str, str]]) -> str:
     for name, pair in entries.items():
         row = []
         for metric in ("accuracy", "balanced_accuracy"):
-            found = cells(frame, *pair, metric)["mean"]
-            by = found.groupby("size").mean()
-            row.append(" / ".join(f"{by[size]:+.1f}" for size in sizes))
-            row.append(
-                f"{found[found.index.isin(sizes, level='size')].groupby('set').mean().min():+.1f}"
-            )
+            found = cells(frame, *pair, metric)
+            found = found[found.index.isin(sizes, level="size")]
+            by = by_size(found).loc[list(sizes)]
+            row.append(" / ".join(f"{at['mean']:+.1f} ± {at['se']:.1f}" for _, at in by.iterrows()))
+            row.append(f"{found['mean'].groupby('set').mean().min():+.1f}")
         lines.append(f"| {name} | " + " | ".join(row) + " |")
     return "\n".join(lines)
 

@@ -13,7 +13,7 @@ import frozen_splits
 import numpy as np
 import pandas as pd
 from frozen_splits import log_probabilities, measure
-from recipe_claims import cells
+from recipe_claims import by_size, cells
 from threadpoolctl import threadpool_limits
 
 from sslgex import ByolTransformer, SSLClassifier
@@ -66,10 +66,13 @@ def table(frame: pd.DataFrame) -> str:
     row = []
     for metric, unit in units.items():
         found = cells(frame, "unfrozen", "frozen", metric) * abs(unit) / 100
-        by = found["mean"].groupby("size").mean()
-        error = found["se"].groupby("size").agg(lambda se: np.sqrt((se**2).sum()) / len(se))
         sign, digits = np.sign(unit), 2 if unit == -1 else 1
-        row.append(" / ".join(f"{sign * by[s]:+.{digits}f} ± {error[s]:.{digits}f}" for s in sizes))
+        row.append(
+            " / ".join(
+                f"{sign * at['mean']:+.{digits}f} ± {at['se']:.{digits}f}"
+                for _, at in by_size(found).loc[sizes].iterrows()
+            )
+        )
     lines.append("| unfrozen − frozen | " + " | ".join(row) + " | |")
     return "\n".join(lines)
 

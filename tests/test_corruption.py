@@ -20,7 +20,7 @@ def source(matrices, *, batch_size=None, held_out=None, index=None, seed=0, mean
         rows,
         index,
         batch_size=batch_size or len(rows),
-        generator=torch.Generator().manual_seed(seed),
+        seed=seed,
         device=CPU,
         held_out=held_out,
     )

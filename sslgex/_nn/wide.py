@@ -220,9 +220,7 @@ class _Output(torch.autograd.Function):
         hidden = hidden.to(dtype)
         total, errors = hidden.new_zeros((), dtype=torch.float32), []
         back = torch.zeros_like(hidden, dtype=torch.float32)
-        for (weight, bias), wanted in zip(
-            layer.blocks(), target.split(BLOCK, dim=1), strict=True
-        ):
+        for (weight, bias), wanted in zip(layer.blocks(), target.split(BLOCK, dim=1), strict=True):
             weight = weight.to(dtype)
             output = torch.addmm(bias.to(dtype), hidden, weight.t()).float()
             if loss == "bce":

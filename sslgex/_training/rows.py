@@ -10,6 +10,7 @@ import scipy.sparse as sp
 # Rows that pass through the encoder together outside of training. Always the same shape, so that
 # a row's result cannot depend on its neighbours or on how many there are.
 BLOCK = 128
+CHUNK = 65_536  # values standardised at a time
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,13 @@ class Rows:
         out = np.empty((len(index), self.n_features), dtype=np.float32)
         # What float32 cannot hold becomes infinite; whoever calls says so in words.
         with np.errstate(over="ignore"):
-            for part, here, local in self._locate(index):
-                values = self.matrices[part][local]
-                out[here] = self._standardise(values.toarray() if sp.issparse(values) else values)
+            size = max(1, CHUNK // self.n_features)  # rows at a time: temporaries in the cache
+            for start in range(0, len(index), size):
+                some = out[start : start + size]
+                for part, here, local in self._locate(index[start : start + size]):
+                    values = self.matrices[part][local]
+                    values = values.toarray() if sp.issparse(values) else values
+                    some[here] = self._standardise(values)
         return out
 
     def entries(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -144,7 +149,9 @@ class Rows:
         # In float64 for float64 input: a large mean would eat the digits of a small spread.
         dtype = np.float64 if values.dtype == np.float64 else np.float32
         mean, scale = self._moments[dtype]
-        return (values.astype(dtype, copy=False) - mean[genes]) / scale[genes]
+        if not isinstance(genes, slice):
+            mean, scale = mean.take(genes), scale.take(genes)
+        return (values.astype(dtype, copy=False) - mean) / scale
 
     @cached_property
     def _moments(self) -> dict[type, tuple[np.ndarray, np.ndarray]]:

@@ -26,7 +26,7 @@ batch_size : int, default=256
     Samples per step; clipped to the number of samples. A last batch of one sample joins the one
     before.
 max_epochs : int or "auto", default="auto"
-    Passes over the samples. "auto": as many as make 300 steps, at least 10; what was enough on
+    Passes over the samples. "auto": 75 in 300 to 1,000 steps, at least 10; what was enough on
     pools of 126 to 2,300 samples.
 early_stopping : bool, default=False
     {early_stopping}

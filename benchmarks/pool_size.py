@@ -121,14 +121,16 @@ def title(n_rows: int, steps: int | None) -> str:
 
 def table(frame: pd.DataFrame, cases: list) -> str:
     """Return the differences by size of the pool, for 20 and 50 labels together."""
-    lines = ["| data set, profiles in the pool | " + " | ".join(PAIRS) + " |"]
-    lines.append("|---" * (1 + len(PAIRS)) + "|")
+    lines = ["| data set, profiles in the pool | default | " + " | ".join(PAIRS) + " |"]
+    lines.append("|---" * (2 + len(PAIRS)) + "|")
+    ours = frame[frame["entry"] == "BYOL: default"].groupby(["set", "size"])
     frame = frame.assign(draw=frame["draw"] + 1000 * frame["labels"])
     both = ("accuracy", "balanced_accuracy")
     found = {(pair, m): cells(frame, *PAIRS[pair], m) for pair in PAIRS for m in both}
     for name in frame["set"].unique():
         for size in (title(*case) for case in cases):
             row = [f"{panel_data.NAMES[name][0]}, {size}"]
+            row.append(" / ".join(f"{100 * ours[m].mean()[name, size]:.1f}" for m in both))
             for pair in PAIRS:
                 parts = [found[pair, m].loc[(name, size)] for m in both]
                 row.append(" / ".join(f"{p['mean']:+.1f} ± {p['se']:.1f}" for p in parts))
@@ -136,9 +138,40 @@ def table(frame: pd.DataFrame, cases: list) -> str:
     return "\n".join(lines)
 
 
+def draw(frame: pd.DataFrame) -> None:
+    """Draw the gains in balanced accuracy over the size of the pool."""
+    import matplotlib.pyplot as plt
+
+    shown = {
+        "propagated": "neighbours over the linear pool",
+        "embedding − PCA (64), + LR": "embedding over as many components",
+        "default − linear pool + propagated": "embedding beside all of that",
+    }
+    figure, axes = plt.subplots(1, len(SETS), figsize=(9, 3.6), sharey=True, layout="constrained")
+    for axis, name in zip(axes, SETS, strict=True):
+        for i, (pair, words) in enumerate(shown.items()):
+            found = cells(frame, *PAIRS[pair], "balanced_accuracy").loc[name]
+            found = found.loc[[title(n, STEPS[0]) for n in ROWS]]
+            x = np.array(ROWS) * 1.03**i  # side by side
+            axis.errorbar(x, found["mean"], found["se"], marker="o", ms=4, capsize=2, label=words)
+        own = int(frame.loc[frame["set"] == name, "own"].max())
+        axis.axvline(own, color="0.7", lw=1, ls=":")
+        axis.annotate("other studies →", (own, 9.5), xytext=(3, 0), textcoords="offset points",
+                      color="0.4", fontsize=8)  # fmt: skip
+        axis.axhline(0, color="0.7", lw=1)
+        axis.set(title=panel_data.NAMES[name][0], xscale="log", xticks=ROWS, xlabel="profiles")
+        axis.set_xticklabels([f"{n:,}" for n in ROWS])
+        axis.minorticks_off()
+    axes[0].set_ylabel("balanced accuracy, points")
+    axes[0].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(0, 0.93))
+    folder = Path(__file__).resolve().parent.parent / "docs" / "figures"
+    figure.savefig(folder / "pool_size.png", dpi=120)
+
+
 def tables(frame: pd.DataFrame) -> dict[str, str]:
-    """Return what docs/evidence.md shows."""
+    """Return what docs/evidence.md shows, and draw its figure."""
     first = frame["split"] < frozen_splits.N_SPLITS
+    draw(frame[first].assign(draw=frame["draw"] + 1000 * frame["labels"]))
     return {
         "pool_size": table(frame[first], CASES),
         "pool_steps": table(frame[~first], CONFIRM),

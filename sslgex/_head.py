@@ -15,6 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 from torch import nn
 
+from ._training.warning import warn_user
+
 # Inverse penalties to choose from, for centred rows of mean squared norm 1 and mean weight 1.
 GRID = np.logspace(-1, 4, 11)
 FALLBACK_C = 10.0
@@ -254,10 +256,9 @@ def warn_of_edge(heads: list[LinearHead], n_samples: int) -> None:
     edges = {head.edge for head in heads} if n_samples >= ENOUGH else {None}
     edge = edges.pop()
     if edge and not edges:
-        warnings.warn(
+        warn_user(
             f"Of the L2 penalties on offer (C from {GRID[0]:g} to {GRID[-1]:,.0f} for samples of "
             f"mean squared norm 1) the {edge} is best out of fold: {EDGES[edge]}",
-            stacklevel=7,
         )
 
 

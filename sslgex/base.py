@@ -1,7 +1,6 @@
 """The scikit-learn contract of the pretrainers, written once."""
 
 import copy
-import warnings
 from numbers import Integral
 
 import numpy as np
@@ -40,6 +39,7 @@ from ._training.schedule import SCHEDULES
 from ._training.seeds import Seeds
 from ._training.stopping import EarlyStopping
 from ._training.views import make_sources
+from ._training.warning import warn_user
 
 # "auto" epochs (docs/evidence.md): so many passes, in no fewer steps than the first nor more than
 # the second; but never fewer passes than the last.
@@ -328,9 +328,7 @@ class BaseSSLTransformer(
         try:
             return resolve_device(self.device)
         except ValueError:
-            warnings.warn(
-                f"device={self.device!r} is not in this machine: using the CPU.", stacklevel=2
-            )
+            warn_user(f"device={self.device!r} is not in this machine: using the CPU.")
             return torch.device("cpu")
 
     def _refuse_overflow(self, block: np.ndarray) -> None:

@@ -1,6 +1,5 @@
 """Classification with a pretrained encoder, frozen or unfrozen."""
 
-import warnings
 from numbers import Integral
 
 import numpy as np
@@ -34,6 +33,7 @@ from ._inputs import (
 from ._labels import check_classes, check_labels
 from ._parameters import COUNT, POSITIVE, SHARE, PresetMixin, check_sizes
 from ._training.device import resolve_device
+from ._training.warning import warn_user
 from ._untrained import UntrainedTransformer
 from .base import BaseSSLTransformer
 
@@ -358,7 +358,7 @@ class SSLClassifier(
 
         fitted = is_fitted(self.encoder)
         if fitted and not for_head and X_unlabeled is not None:
-            warnings.warn("X_unlabeled is not used: the encoder is fitted already.", stacklevel=4)
+            warn_user("X_unlabeled is not used: the encoder is fitted already.")
         more: list = []
         if for_head or not isinstance(encoder, BaseSSLTransformer):
             more = check_X_unlabeled(self, X_unlabeled, layer=layer)

@@ -33,6 +33,13 @@ def check_labels(y, unlabeled_label=None) -> tuple[np.ndarray, np.ndarray]:
         # A series of pandas' own or polars' types, whose missing values numpy would make numbers.
         values = y.tolist() if hasattr(y, "tolist") else y.to_list()
         y = np.array([*values, None], dtype=object)[:-1]
+    elif (
+        isinstance(y, list | tuple)
+        and any(isinstance(v, str) for v in y)
+        and any(np.ndim(v) == 0 and is_missing(v) for v in y)
+    ):
+        # numpy would make "nan" and "None" of what is missing among texts.
+        y = np.array([*y, None], dtype=object)[:-1]
     y = column_or_1d(y, warn=True)
     if y.dtype.kind == "f":
         try:

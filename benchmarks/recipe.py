@@ -131,6 +131,7 @@ def tables(frame: pd.DataFrame) -> dict[str, str]:
     titles = {name: panel_data.NAMES[name][0] for name in frame["set"].unique()}
     return {
         "recipe_claims": recipe_claims.claims_table(frame),
+        "recipe_controls": recipe_claims.controls_table(frame),
         "recipe_means": recipe_claims.means_table(frame),
         "recipe_sets": recipe_claims.sets_table(frame, titles),
     }

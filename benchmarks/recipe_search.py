@@ -2,8 +2,8 @@
 
     python benchmarks/recipe_search.py
 
-Two splits of the four sets on which the defaults were chosen, four draws of labels. No sample of
-these test parts is needed for a claim: the frozen splits of ``recipe.py`` are others. Every encoder
+Two splits of the four sets on which the defaults were chosen, four draws of labels; the claims are
+from other splits of the same samples, those of ``recipe.py``. Every encoder
 is judged by logistic regression on its embedding against that on as many principal components, and
 by what it adds to the linear pool with its propagated expert.
 """

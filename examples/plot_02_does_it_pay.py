@@ -7,7 +7,7 @@ Cancer Genome Atlas and their PAM50 subtype: label-efficiency curves, the baseli
 verdict that knows how far twenty lucky labels can mislead.
 
 The protocol is fixed before anything is looked at: which entries, how many labels, which splits,
-which metric. Takes under four minutes on two CPU cores.
+which metric. Takes five to six minutes on two CPU cores.
 """
 
 # %%

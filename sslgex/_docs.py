@@ -26,8 +26,8 @@ batch_size : int, default=256
     Samples per step; clipped to the number of samples. A last batch of one sample joins the one
     before.
 max_epochs : int or "auto", default="auto"
-    Passes over the samples. "auto": as many as make 300 steps, at least 10; what was enough on
-    pools of 126 to 2,300 samples.
+    Passes over the samples. "auto": 75, or as many as make 300 steps if those are more or 1,000 if
+    those are fewer, but at least 10; compared on pools of 150 to 2,350 samples.
 early_stopping : bool, default=False
     {early_stopping}
 validation_fraction : float in (0, 1), default=None

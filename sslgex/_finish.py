@@ -38,7 +38,7 @@ def check_head(clf, sample_weight) -> None:
     """Raise unless the classifier's ``head`` goes with its mode and the weights."""
     if isinstance(clf.head, str):
         pooled = clf.head == "pooled" and clf.mode == "unfrozen" and not _from_scratch(clf)
-        if pooled and clf.early_stopping is True:
+        if pooled and holds_out(clf):
             raise ValueError(
                 "head='pooled' holds no samples out, it judges each without its own fold: use "
                 "early_stopping='auto', or head='linear'."
@@ -54,6 +54,11 @@ def check_head(clf, sample_weight) -> None:
             f"sample_weight was given, but head={clf.head!r} takes none in its fit. "
             "Use head='linear'."
         )
+
+
+def holds_out(clf) -> bool:
+    """Tell whether labelled samples are held out to stop by."""
+    return not isinstance(clf.early_stopping, str) and bool(clf.early_stopping)
 
 
 class Labelled(NamedTuple):
@@ -127,7 +132,7 @@ def finish(clf, encoder, X, matrix, y, sample_weight, pool, task: Task) -> Finis
 def _linear(clf, encoder, labelled, Z, more: dict, seeds: Seeds, task: Task) -> Finish:
     """Fit the linear head and, unfrozen, train the encoder under it."""
     head = LinearHead(clf.class_weight, random_state=seeds.integer("split"))
-    if clf.mode == "unfrozen" and clf.early_stopping != "auto":
+    if clf.mode == "unfrozen" and not isinstance(clf.early_stopping, str):
         return _train(clf, encoder, labelled, Z, head, seeds, task, more)
     head.fit(Z, labelled.y, **more)
     warn_of_edge([head], len(Z))
@@ -203,7 +208,7 @@ def _train(
     from_scratch = isinstance(encoder, UntrainedTransformer)
     n_embedding = encoder._n_features_out if Z is None else Z.shape[1]
     train, held_out = np.arange(len(codes)), None
-    if clf.early_stopping is True:
+    if holds_out(clf):
         train, held_out = split_labelled(codes, clf.validation_fraction, seeds.integer("split"))
     if clf.mode == "frozen":
         module: nn.Module = nn.Identity()
@@ -301,7 +306,7 @@ def _fold_reporter(clf):
     def report(number: int, n_folds: int, best: int) -> None:
         if clf.verbose:
             name = type(clf).__name__
-            print(f"{name}  fold {number}/{n_folds}  best after {best} epochs", flush=True)
+            print(f"{name}  fold {number}/{n_folds}  best epoch {best}", flush=True)
 
     return report
 

@@ -15,6 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 from torch import nn
 
+from ._training.warning import warn_user
+
 # Inverse penalties to choose from, for centred rows of mean squared norm 1 and mean weight 1.
 GRID = np.logspace(-1, 4, 11)
 FALLBACK_C = 10.0
@@ -22,7 +24,7 @@ FALLBACK_C = 10.0
 # after so many steps in vain the rest is not fitted, which saves the slowest fits.
 WORTH = 1e-3
 STEPS_IN_VAIN = 2
-# Log probability of a class that a fold's training part lacks.
+# Log probability of a class that a fold's training part lacks, and the lowest there is.
 LACKING = -50.0
 ENOUGH = 30  # samples from which on a penalty at the edge of the grid says something
 
@@ -44,7 +46,7 @@ class Head(ClassifierMixin, BaseEstimator):
         return self.classes_[self.log_odds(X).argmax(axis=1)]
 
     def __getstate__(self):
-        # Parameters and what was fitted, nothing that tells of single samples.
+        # Parameters and what was fitted; no labels, nor what was predicted of single samples.
         kept = self.get_params().keys()
         return {k: v for k, v in vars(self).items() if k in kept or k.endswith("_")}
 
@@ -181,7 +183,8 @@ class LinearHead(Head):
             for model, (train, test) in zip(models, folds, strict=True):
                 model.set_params(C=C).fit(X[train], codes[train], weight[train])
                 log_p[test] = LACKING
-                log_p[np.ix_(test, model.classes_)] = model.predict_log_proba(X[test])
+                known = np.log(np.maximum(model.predict_proba(X[test]), np.exp(LACKING)))
+                log_p[np.ix_(test, model.classes_)] = known
                 total += weight[test] @ log_p[test, codes[test]]
             likelihoods.append(total / weight[judged].sum())
             if likelihoods[i] > likelihoods[best] + WORTH:
@@ -253,10 +256,9 @@ def warn_of_edge(heads: list[LinearHead], n_samples: int) -> None:
     edges = {head.edge for head in heads} if n_samples >= ENOUGH else {None}
     edge = edges.pop()
     if edge and not edges:
-        warnings.warn(
+        warn_user(
             f"Of the L2 penalties on offer (C from {GRID[0]:g} to {GRID[-1]:,.0f} for samples of "
             f"mean squared norm 1) the {edge} is best out of fold: {EDGES[edge]}",
-            stacklevel=7,
         )
 
 
@@ -290,6 +292,38 @@ def inner_folds(codes: np.ndarray, n_folds: int, random_state) -> list:
     return [(a, b) for a, b in folds if len(b) and len(np.unique(codes[a])) > 1]
 
 
+def with_weight(
+    y: np.ndarray, rows: np.ndarray, weight: np.ndarray | None, class_weight
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return those of the labels that have a weight above 0, their rows, and their weights.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_labelled,)
+        Labels of two or more classes.
+    rows : ndarray of shape (n_labelled,), int
+        The samples whose labels they are.
+    weight : ndarray of shape (n_samples,) or None
+        Of all samples.
+    class_weight : dict or any other value of that parameter
+        A dict may have classes of weight 0.
+    """
+    weight = None if weight is None else weight[rows]
+    kept = np.ones(len(y), dtype=bool) if weight is None else weight > 0
+    if isinstance(class_weight, dict):
+        classes, codes = np.unique(y, return_inverse=True)
+        compute_class_weight(class_weight, classes=classes, y=y)  # raises for unknown classes
+        kept &= class_weights(class_weight, classes, y)[codes] > 0
+    n_classes = len(np.unique(y[kept]))
+    if n_classes < 2:
+        raise ValueError(
+            f"Of {len(y):,} labelled samples {kept.sum():,} have a weight above 0, class weights "
+            f"included. These are of {n_classes} class{'' if n_classes == 1 else 'es'}; two are "
+            "needed."
+        )
+    return y[kept], rows[kept], None if weight is None else weight[kept]
+
+
 @contextlib.contextmanager
 def few_of_many_classes():
     """Silence what scikit-learn says of few samples of many classes: they are what this is for."""
@@ -301,6 +335,8 @@ def few_of_many_classes():
 
 def class_weights(class_weight, classes: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the weight of every class."""
+    if isinstance(class_weight, dict):  # those of weight 0 have been left out with their samples
+        class_weight = {c: class_weight[c] for c in classes.tolist() if c in class_weight}
     if class_weight == "sqrt":
         return np.sqrt(compute_class_weight("balanced", classes=classes, y=y))
     weights = compute_class_weight(class_weight, classes=classes, y=y)

@@ -33,6 +33,13 @@ def check_labels(y, unlabeled_label=None) -> tuple[np.ndarray, np.ndarray]:
         # A series of pandas' own or polars' types, whose missing values numpy would make numbers.
         values = y.tolist() if hasattr(y, "tolist") else y.to_list()
         y = np.array([*values, None], dtype=object)[:-1]
+    elif (
+        isinstance(y, list | tuple)
+        and any(isinstance(v, str) for v in y)
+        and any(np.ndim(v) == 0 and is_missing(v) for v in y)
+    ):
+        # numpy would make "nan" and "None" of what is missing among texts.
+        y = np.array([*y, None], dtype=object)[:-1]
     y = column_or_1d(y, warn=True)
     if y.dtype.kind == "f":
         try:
@@ -65,30 +72,6 @@ def is_missing(label) -> bool:
         return True
 
 
-def with_weight(
-    y: np.ndarray, rows: np.ndarray, weight: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return those of the labels that have a weight above 0, their rows, and their weights.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n_labelled,)
-        Labels of two or more classes.
-    rows : ndarray of shape (n_labelled,), int
-        The samples whose labels they are.
-    weight : ndarray of shape (n_samples,)
-        Of all samples.
-    """
-    kept = weight[rows] > 0
-    classes = np.unique(y[kept])
-    if len(classes) < 2:
-        raise ValueError(
-            f"Of {len(rows):,} labelled samples {kept.sum():,} have a weight above 0, which are of "
-            f"{len(classes)} class{'' if len(classes) == 1 else 'es'}; two classes are needed."
-        )
-    return y[kept], rows[kept], weight[rows[kept]]
-
-
 def check_classes(y: np.ndarray, labelled: np.ndarray) -> None:
     """Raise unless the labels (as `check_labels` returns them) are of two or more classes."""
     if not len(y):
@@ -97,7 +80,7 @@ def check_classes(y: np.ndarray, labelled: np.ndarray) -> None:
             "fit a pretrainer such as ScarfTransformer."
         )
     kinds = {type(label).__name__ for label in y.tolist()}
-    if y.dtype == object and kinds != {"str"}:
+    if y.dtype == object and not all(isinstance(label, str) for label in y):
         raise ValueError(
             "Unknown label type: labels must be of one kind, text, integers or booleans; y holds "
             f"{', '.join(sorted(kinds))}."

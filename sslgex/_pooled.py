@@ -79,7 +79,6 @@ class PooledHead(Head):
         weight = class_weights(self.class_weight, self.classes_, y)
         of_samples = np.ones(len(codes)) if sample_weight is None else np.asarray(sample_weight)
         weight = weight[codes] * of_samples
-        of_samples = np.where(weight > 0, of_samples / of_samples.mean(), 0.0)
         pool = _unless_empty(X_unlabeled)
         # One seed, so that all experts have the same folds.
         self.seed = check_random_state(self.random_state).randint(2**31 - 1)
@@ -97,7 +96,9 @@ class PooledHead(Head):
         }
         if pool is not None:
             near = Neighbourhoods(self._view("propagated", X), self._view("propagated", pool))
-            propagated = near.distil(folds, codes, np.bincount(codes, weight), of_samples)
+            propagated = near.distil(
+                folds, codes, np.bincount(codes, weight), of_samples / of_samples.mean()
+            )
             propagated.classes_ = self.classes_
             self.experts_["propagated"] = propagated
         self._weigh()
@@ -147,8 +148,8 @@ class PooledHead(Head):
     def _weigh(self) -> None:
         if not hasattr(self, "judged"):
             raise AttributeError(
-                "What the experts were weighed by is not saved with them, it tells of single "
-                "samples: leave experts out where the head was fitted."
+                "What the experts were weighed by, labels among it, is neither saved nor copied "
+                "with them: leave experts out of the head that was fitted."
             )
         trust = np.array([TRUST[name] for name in self.experts_])
         rows, codes, weight = self.judged

@@ -64,8 +64,8 @@ class Neighbourhoods:
         prior : ndarray of shape (n_classes,)
             Of the classes in the pool.
         weight : ndarray of shape (n_labelled,)
-            Of the labelled samples, 1 on average; 0 for one whose label is not to be looked at.
-            Labels spread alike whatever their weight, which counts in what imitates them.
+            Of the labelled samples, 1 on average. Labels spread alike whatever their weight, which
+            counts in what imitates the result.
         """
         head = self._distil(np.arange(len(codes)), codes, prior, weight)
         head.folds, head.out_of_fold = folds, np.full((len(codes), len(prior)), np.nan)
@@ -75,8 +75,6 @@ class Neighbourhoods:
         return head
 
     def _distil(self, rows, codes, prior, labelled_weight) -> LinearHead:
-        told = labelled_weight > 0
-        rows, codes, labelled_weight = rows[told], codes[told], labelled_weight[told]
         p = self._spread(rows, codes, len(prior))
         mass = p.sum(axis=0)  # none of a class that a fold lacks
         p *= np.divide(prior, mass, out=np.zeros_like(mass), where=mass > 0)

@@ -1,7 +1,6 @@
 """The scikit-learn contract of the pretrainers, written once."""
 
 import copy
-import warnings
 from numbers import Integral
 
 import numpy as np
@@ -40,11 +39,13 @@ from ._training.schedule import SCHEDULES
 from ._training.seeds import Seeds
 from ._training.stopping import EarlyStopping
 from ._training.views import make_sources
+from ._training.warning import warn_user
 
-# "auto" epochs: the steps that were enough on pools of 126 to 2,300 samples, and never fewer
-# passes than this over a larger one.
-AUTO_STEPS = 300
-AUTO_EPOCHS = 10
+# "auto" epochs (docs/evidence.md): so many passes, in no fewer steps than the first nor more than
+# the second; but never fewer passes than the last.
+AUTO_EPOCHS = 75
+AUTO_STEPS = (300, 1_000)
+LEAST_EPOCHS = 10
 N_COMPONENTS = 128
 STEM = 64  # of them, where the residual encoder starts
 
@@ -295,7 +296,8 @@ class BaseSSLTransformer(
 
     def _n_epochs(self, n_batches: int) -> int:
         if self.max_epochs == "auto":
-            return max(AUTO_EPOCHS, -(-AUTO_STEPS // n_batches))
+            steps = min(max(AUTO_EPOCHS * n_batches, AUTO_STEPS[0]), AUTO_STEPS[1])
+            return max(LEAST_EPOCHS, -(-steps // n_batches))
         return self.max_epochs
 
     def _reporter(self, task: Task, encoder: Encoder, n_epochs: int):
@@ -326,9 +328,7 @@ class BaseSSLTransformer(
         try:
             return resolve_device(self.device)
         except ValueError:
-            warnings.warn(
-                f"device={self.device!r} is not in this machine: using the CPU.", stacklevel=2
-            )
+            warn_user(f"device={self.device!r} is not in this machine: using the CPU.")
             return torch.device("cpu")
 
     def _refuse_overflow(self, block: np.ndarray) -> None:

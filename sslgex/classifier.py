@@ -1,6 +1,5 @@
 """Classification with a pretrained encoder, frozen or unfrozen."""
 
-import warnings
 from numbers import Integral
 
 import numpy as np
@@ -22,6 +21,7 @@ from ._callbacks import CallbackSupportMixin, Task
 from ._encoders import check_encoder, fit_encoder, is_fitted, transform
 from ._finish import check_head, finish, takes_unlabeled
 from ._fitting import all_or_nothing
+from ._head import with_weight
 from ._inputs import (
     check_values,
     check_X,
@@ -30,9 +30,10 @@ from ._inputs import (
     matrix_of_pool,
     with_obs_names,
 )
-from ._labels import check_classes, check_labels, with_weight
+from ._labels import check_classes, check_labels
 from ._parameters import COUNT, POSITIVE, SHARE, PresetMixin, check_sizes
 from ._training.device import resolve_device
+from ._training.warning import warn_user
 from ._untrained import UntrainedTransformer
 from .base import BaseSSLTransformer
 
@@ -313,7 +314,7 @@ class SSLClassifier(
             array, serve pretraining only.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the labelled samples, on top of the class weights; pretraining has none.
-            A labelled sample of weight 0 serves pretraining only.
+            A labelled sample of weight 0, or of a class of weight 0, serves pretraining only.
         X_unlabeled : matrix or list of matrices with n_features columns, default=None
             More profiles for an unfitted encoder, and for a head that takes them. In a list no
             splitter ever cuts them; a bare matrix with as many rows as `X` it would. Through a
@@ -341,10 +342,10 @@ class SSLClassifier(
         y, labelled = check_labels(y, self.unlabeled_label)
         check_consistent_length(matrix, labelled)
         check_classes(y, labelled)
-        rows = np.flatnonzero(labelled)
         if sample_weight is not None:
-            weight = _check_sample_weight(sample_weight, matrix, ensure_non_negative=True)
-            y, rows, sample_weight = with_weight(y, rows, weight)
+            sample_weight = _check_sample_weight(sample_weight, matrix, ensure_non_negative=True)
+        of_classes = self.class_weight if isinstance(self.head, str) else None
+        y, rows, sample_weight = with_weight(y, np.flatnonzero(labelled), sample_weight, of_classes)
         for_head = takes_unlabeled(self)
         unlabelled = X_unlabeled is not None or not labelled.all()
         if self.encoder is None and unlabelled and not for_head:
@@ -357,7 +358,7 @@ class SSLClassifier(
 
         fitted = is_fitted(self.encoder)
         if fitted and not for_head and X_unlabeled is not None:
-            warnings.warn("X_unlabeled is not used: the encoder is fitted already.", stacklevel=4)
+            warn_user("X_unlabeled is not used: the encoder is fitted already.")
         more: list = []
         if for_head or not isinstance(encoder, BaseSSLTransformer):
             more = check_X_unlabeled(self, X_unlabeled, layer=layer)

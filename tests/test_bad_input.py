@@ -540,3 +540,8 @@ def test_warnings_name_the_line_of_the_user():
     with pytest.warns(UserWarning, match="X_unlabeled is not used") as told:
         SSLClassifier(fitted, mode="frozen", head="linear").fit(X, Y, X_unlabeled=X)
     assert {w.filename for w in told} == {__file__}
+    for head in ("sgd", "linear"):
+        clf = SSLClassifier(fitted, head=head, early_stopping=True, max_epochs=1)
+        with pytest.warns(UserWarning, match="Too few labels for early stopping") as told:
+            clf.fit(X[:4], Y[:4])
+        assert {w.filename for w in told} == {__file__}

@@ -322,3 +322,23 @@ def test_the_papers_fine_tuning_is_a_preset(data, scarf):
 def test_an_unknown_preset_names_the_known_ones():
     with pytest.raises(ValueError, match=r"no preset 'vime'; it has \['dradjat2025"):
         SSLClassifier.from_preset("vime")
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_texts_of_numpys_kind_may_have_gaps(data, scarf, missing):
+    X, y = data
+    names = np.array([f"class {c}" for c in y])
+    mixed = [*names[:25], *[missing] * (len(y) - 25)]
+    for labels in (mixed, np.array(mixed, dtype=object)):
+        clf = SSLClassifier(scarf, mode="frozen", head="linear").fit(X, labels)
+        assert list(clf.classes_) == sorted(set(names[:25]))
+
+
+def test_numpys_true_holds_samples_out_as_pythons_does(data, scarf):
+    X, y = data
+    how = {"head": "linear", "max_epochs": 2, "random_state": 0}
+    for value in (True, np.True_):
+        clf = SSLClassifier(scarf, early_stopping=value, **how).fit(X, y)
+        assert clf.validation_loss_curve_ is not None
+        with pytest.raises(ValueError, match="holds no samples out"):
+            SSLClassifier(scarf, early_stopping=value).fit(X, y)

@@ -400,21 +400,36 @@ def test_weights_reach_what_spreads_to_the_neighbours():
     codes, prior = np.array([0, 1, 1, 1]), np.ones(2)
     near = Neighbourhoods(labelled, pool)
     odds = []
-    for wrong in (0.0, 0.1, 1.0):
+    for wrong in (0.01, 0.1, 1.0):
         head = near.distil([], codes, prior, np.array([1.0, wrong, 1.0, 1.0]))
         odds.append(np.subtract(*head.log_odds(pool[:20]).mean(axis=0)))
     assert odds[0] > odds[1] > odds[2]
 
 
-def test_a_class_of_no_weight_is_never_predicted(data, scarf):
+def test_a_class_of_no_weight_is_left_out(data, scarf):
     X, y = data
-    clf = SSLClassifier(scarf, mode="frozen", class_weight={0: 1, 1: 1, 2: 0}, random_state=0)
+    clf = SSLClassifier(scarf, class_weight={0: 1, 1: 1, 2: 0}, max_epochs=2, random_state=0)
     clf.fit(X[:40], y[:40], X_unlabeled=X[40:200])
-    assert list(clf.classes_) == [0, 1, 2]
-    assert 2 not in clf.predict(X[200:])
-    seen = clf.linear_path_.features(X[200:], clf.transform(X[200:]))
-    p = clf.head_.experts_["propagated"].predict_proba(seen.components[:, :64])
-    assert p[:, 2].max() < 0.2
+    known = y[:40] != 2
+    other = clone(clf).set_params(class_weight={0: 1, 1: 1})
+    other.fit(X[:40][known], y[:40][known], X_unlabeled=X[40:200])
+    np.testing.assert_array_equal(clf.predict_proba(X[200:]), other.predict_proba(X[200:]))
+    assert list(clf.classes_) == [0, 1]
+    with pytest.raises(ValueError, match=r"weight above 0, class weights included.*1 class"):
+        clf.set_params(class_weight={0: 1, 1: 0, 2: 0}).fit(X[:40], y[:40])
+    with pytest.raises(ValueError, match="not in class_weight"):
+        clf.set_params(class_weight={7: 1}).fit(X[:40], y[:40])
+
+
+def test_a_sample_far_out_leaves_the_experts_to_be_weighed():
+    X, y = make_expression(200, 80, n_classes=2, return_X_y=True, random_state=0)
+    X[5, :40] *= 300
+    scarf = ScarfTransformer(**SMALL).fit(X)
+    clf = SSLClassifier(scarf, mode="frozen", random_state=0).fit(X[:60], y[:60])
+    prior = {name: TRUST[name] / 3 for name in clf.head_.weights_}
+    assert clf.head_.weights_ != pytest.approx(prior, abs=1e-3)
+    for expert in clf.head_.experts_.values():
+        assert np.isfinite(expert.out_of_fold).all()
 
 
 # A pool that says little
@@ -450,7 +465,7 @@ def test_what_judged_the_experts_is_not_saved(fitted):
     assert {name for name in vars(again) if not name.endswith("_")} == set(again.get_params())
     for expert in again.experts_.values():
         assert {name for name in vars(expert) if not name.endswith("_")} == set(expert.get_params())
-    with pytest.raises(AttributeError, match="not saved"):
+    with pytest.raises(AttributeError, match="neither saved"):
         again.without("genes")
     assert fitted.head_.without("genes").weights_.keys() == {
         "components",

@@ -1,7 +1,5 @@
 """Fine-tuning: the classifier's loss, over the head alone or the encoder too."""
 
-import warnings
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -16,6 +14,7 @@ from .rows import Rows
 from .seeds import Seeds
 from .stopping import EarlyStopping
 from .views import Views, make_sources
+from .warning import warn_user
 
 
 class FineTuning(Objective):
@@ -128,11 +127,10 @@ def split_labelled(
     counts = np.bincount(codes)
     n_held_out = round(fraction * len(codes))
     if n_held_out < len(counts) or counts.min() < 2 or len(codes) - n_held_out < len(counts):
-        warnings.warn(
+        warn_user(
             f"Too few labels for early stopping: {fraction:.0%} of {len(codes)} samples cannot "
             f"hold one of each of {codes.max() + 1} classes while the others train. Training runs "
             "to max_epochs.",
-            stacklevel=5,
         )
         return np.arange(len(codes)), None
     train, held_out = train_test_split(

@@ -72,7 +72,9 @@ def steps(sizes: tuple[int, ...], seconds: float) -> list[dict]:
             row["share"] = work / times["ours"] / limits[torch.float32]
             row["share, bfloat16"] = work / times["ours, bfloat16"] / limits[torch.bfloat16]
             found.append(row)
-            print({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
+            print(
+                {k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}, flush=True
+            )
     return found
 
 

@@ -78,10 +78,14 @@ def plain(method: str, X: np.ndarray, batch_size: int, precision=torch.float32) 
     encoder = _mlp([n_features, *[HIDDEN] * 4], last=True)
     parts: dict[str, nn.Module] = {"encoder": encoder}
     if method == "SCARF":
-        parts["head"] = nn.Sequential(nn.Linear(HIDDEN, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, HIDDEN))
+        parts["head"] = nn.Sequential(
+            nn.Linear(HIDDEN, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, HIDDEN)
+        )
     elif method == "VIME":
         for name in ("mask", "genes"):
-            parts[name] = nn.Sequential(_mlp([HIDDEN] * 4, last=True), nn.Linear(HIDDEN, n_features))
+            parts[name] = nn.Sequential(
+                _mlp([HIDDEN] * 4, last=True), nn.Linear(HIDDEN, n_features)
+            )
     else:
         parts["head"] = _mlp([HIDDEN, 4096, HIDDEN])
         parts["predictor"] = _mlp([HIDDEN, 4096, HIDDEN])

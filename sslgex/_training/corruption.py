@@ -4,9 +4,7 @@ import math
 
 import numpy as np
 
-from .rows import Rows
-
-CHUNK = 16_384  # entries at a time: their buffers stay in the cache
+from .rows import CHUNK, Rows
 
 
 def n_corrupted(rate: float, n_features: int) -> int:
@@ -36,8 +34,7 @@ def choose(counts: np.ndarray, n_features: int, rng: np.random.Generator) -> np.
     """
     n = len(counts)
     threshold = min(255, round(256 * counts.mean() / n_features))
-    drawn = np.frombuffer(rng.bytes(n * n_features), dtype=np.uint8)
-    mask = drawn < threshold
+    mask = words(n * n_features, np.uint8, rng) < threshold
     missing = counts - np.count_nonzero(mask.reshape(n, n_features), axis=1)
     while missing.any():
         rows = np.repeat(np.arange(n), np.abs(missing))
@@ -51,26 +48,51 @@ def choose(counts: np.ndarray, n_features: int, rng: np.random.Generator) -> np.
     return mask.reshape(n, n_features)
 
 
-def replace(
-    values: np.ndarray, mask: np.ndarray, rows: Rows, index: np.ndarray, rng: np.random.Generator
-) -> None:
-    """Replace the chosen entries by the same gene's value in a random one of some rows, in place.
+def replaced(
+    rows: Rows, batch: np.ndarray, mask: np.ndarray, index: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Return rows whose chosen entries are the same gene's value in a random one of some rows.
 
     Parameters
     ----------
-    values : ndarray of shape (n, n_features), float32
-        Standardised.
+    rows : Rows
+        All rows there are.
+    batch : ndarray of shape (n,), int
+        Which rows are returned.
     mask : ndarray of shape (n, n_features), bool
         The chosen entries; each has a donor of its own.
-    rows : Rows
-        Where the donors are.
     index : ndarray of int
         Rows that may be donors.
     rng : numpy Generator
         Draws the donors.
+
+    Returns
+    -------
+    values : ndarray of shape (n, n_features), float32
+        Standardised.
     """
-    for row, chosen in zip(values, mask, strict=True):
-        for start in range(0, len(row), CHUNK):
-            genes = np.flatnonzero(chosen[start : start + CHUNK]) + start
-            donors = (rng.random(len(genes)) * len(index)).astype(np.intp)
-            row[genes] = rows.entries(index.take(donors), genes)
+    n, n_features = mask.shape
+    values = np.empty((n, n_features), dtype=np.float32)
+    size = max(1, CHUNK // n_features)  # rows at a time
+    for start in range(0, n, size):
+        some = slice(start, start + size)
+        raw = rows.raw(batch[some])
+        flat, chosen_of = raw.reshape(-1), mask[some].reshape(-1)
+        for at in range(0, len(flat), CHUNK):
+            chosen = np.flatnonzero(chosen_of[at : at + CHUNK]) + at
+            genes = chosen % n_features if size > 1 else chosen
+            donors = index.take(below(len(index), len(chosen), rng))
+            flat[chosen] = rows.raw_entries(donors, genes)
+        rows.standardise(raw, values[some])
+    return values
+
+
+def words(n: int, dtype: type, rng: np.random.Generator) -> np.ndarray:
+    """Draw ``n`` integers from all that ``dtype`` holds."""
+    size = np.dtype(dtype).itemsize
+    return rng.bit_generator.random_raw(-(-n * size // 8)).view(dtype)[:n]
+
+
+def below(high: int, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw ``n`` integers from 0 to ``high - 1``; for any two, the odds differ by high / 2**32."""
+    return (words(n, np.uint32, rng) * np.uint64(high) >> np.uint64(32)).view(np.int64)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .corruption import choose, n_corrupted, replace
+from .corruption import choose, n_corrupted, replaced
 from .rows import Rows
 from .seeds import Seeds
 
@@ -26,8 +26,7 @@ class Views:
     def __init__(self, source: "MemorySource", index: np.ndarray):
         self._source = source
         self.index = index
-        self._values = source.rows.take(index)
-        self.clean = torch.from_numpy(self._values).to(source.device)
+        self.clean = torch.from_numpy(source.rows.take(index)).to(source.device)
 
     def corrupted(self, rate: float, *, exact: bool = False) -> tuple[Tensor, Tensor]:
         """Replace entries by draws from their genes' empirical marginals.
@@ -51,14 +50,13 @@ class Views:
             Which entries were replaced.
         """
         source = self._source
-        n, n_features = self._values.shape
+        n, n_features = self.clean.shape
         if exact:
             counts = np.full(n, n_corrupted(rate, n_features))
         else:
             counts = source.rng.binomial(n_features, rate, size=n)
         mask = choose(counts, n_features, source.rng)
-        values = self._values.copy()
-        replace(values, mask, source.rows, source.index, source.rng)
+        values = replaced(source.rows, self.index, mask, source.index, source.rng)
         return (
             torch.from_numpy(values).to(source.device),
             torch.from_numpy(mask).to(source.device),

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from .init import linear
+from .product import linear as product
 
 BLOCK = 4096  # genes at a time
 
@@ -128,43 +129,52 @@ class WideInput(Wide):
 
     def forward(self, views: Sequence[Tensor]) -> list[Tensor]:
         """Map every view, (batch, n_features), to its hidden layer, (batch, n_hidden)."""
-        if self.deferred is None or not torch.is_grad_enabled():
+        if not torch.is_grad_enabled():
+            return _products(self.linear.weight, views)
+        if self.deferred is None:
             return [self.linear(view) for view in views]
-        return [_Input.apply(view, self.linear.weight, self.deferred) for view in views]
+        return list(_Input.apply(self.linear.weight, self.deferred, *views))
 
     def blocks(self) -> list[list[Tensor]]:
         return [[block] for block in self.linear.weight.detach().t().split(BLOCK)]
 
     def gradients(self) -> Iterator[list[Tensor]]:
-        dh = torch.cat([d for _, d in self.deferred])
-        n_features, rest = self.linear.in_features, self.linear.weight.grad
-        genes = dh.new_empty(len(dh) * min(BLOCK, n_features))
-        for start in range(0, n_features, BLOCK):
-            some = [x[:, start : start + BLOCK] for x, _ in self.deferred]
-            n = some[0].shape[1]
-            together = torch.cat(some, out=genes[: len(dh) * n].view(len(dh), n))
-            gradient = (together.t() @ dh).float()
-            if rest is not None:  # of other terms of the loss
-                gradient += rest[:, start : start + n].t()
+        rest = self.linear.weight.grad  # of other terms of the loss
+        for start in range(0, self.linear.in_features, BLOCK):
+            genes = slice(start, start + BLOCK)
+            gradient = None if rest is None else rest[:, genes].t()
+            for x, dh in self.deferred:
+                if gradient is not None and x.dtype == torch.float32:
+                    gradient = torch.addmm(gradient, x[:, genes].t(), dh)
+                else:
+                    more = (x[:, genes].t() @ dh).float()
+                    gradient = more if gradient is None else gradient.add_(more)
             yield [gradient]
 
 
 class _Input(torch.autograd.Function):
-    """The product with the weights, whose gradient is left to the optimiser."""
+    """The products with the weights, whose gradient is left to the optimiser."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, deferred: list) -> Tensor:
-        dtype = _precision()
-        x = x.to(dtype)
-        ctx.save_for_backward(x)
+    def forward(ctx, weight: Tensor, deferred: list, *views: Tensor) -> tuple[Tensor, ...]:
+        dtype = _precision(weight)
+        views = tuple(view.to(dtype) for view in views)
+        ctx.save_for_backward(*views)
         ctx.deferred = deferred
-        return F.linear(x, weight.to(dtype))
+        return tuple(_products(weight, views))
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, dh: Tensor) -> tuple:
-        ctx.deferred.append((*ctx.saved_tensors, dh))
-        return None, None, None
+    def backward(ctx, *errors: Tensor) -> tuple:
+        ctx.deferred.extend(zip(ctx.saved_tensors, errors, strict=True))
+        return (None, None, *(None for _ in errors))
+
+
+def _products(weight: Tensor, views: Sequence[Tensor]) -> list[Tensor]:
+    """Return the product of every view with the weights, cast once."""
+    dtype = _precision(weight)
+    weight = weight.to(dtype)
+    return [product(view.to(dtype), weight) for view in views]
 
 
 class WideOutput(Wide):
@@ -216,22 +226,22 @@ class _Output(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, hidden, weight, target, loss: str, layer: WideOutput) -> Tensor:
-        dtype = _precision()
+        dtype = _precision(weight)
         hidden = hidden.to(dtype)
         total, errors = hidden.new_zeros((), dtype=torch.float32), []
         back = torch.zeros_like(hidden, dtype=torch.float32)
         for (weight, bias), wanted in zip(layer.blocks(), target.split(BLOCK, dim=1), strict=True):
             weight = weight.to(dtype)
-            output = torch.addmm(bias.to(dtype), hidden, weight.t()).float()
+            output = product(hidden, weight, bias.to(dtype)).float()
             if loss == "bce":
                 total += F.binary_cross_entropy_with_logits(output, wanted, reduction="sum")
                 error = output.sigmoid_().sub_(wanted)
             else:
                 error = output.sub_(wanted)
-                total += error.square().sum()
+                total += torch.dot(error.view(-1), error.view(-1))
                 error *= 2
             error = error.div_(target.numel()).to(dtype)
-            back += error @ weight
+            back += product(error, weight.t())
             errors.append(error)
         ctx.save_for_backward(hidden, back)
         ctx.errors, ctx.layer = errors, layer
@@ -245,6 +255,7 @@ class _Output(torch.autograd.Function):
         return (back * scale).to(hidden.dtype), None, None, None, None
 
 
-def _precision() -> torch.dtype:
-    """Return what matrix products on a CPU are to be computed in here."""
-    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32
+def _precision(weight: Tensor) -> torch.dtype:
+    """Return what matrix products with these weights are to be computed in here."""
+    kind = weight.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype

@@ -7,12 +7,9 @@ Contenders take turns within one process; medians. The limit is the fastest matr
 torch manages in the same run. ``pip install ts3l pytorch_lightning torchmetrics`` adds ts3l.
 """
 
-import argparse
-import platform
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
-from pathlib import Path
 from statistics import median
 
 import numpy as np

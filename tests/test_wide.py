@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from sslgex._nn import wide
-from sslgex._nn.wide import WideInput, WideOutput, adamw
+from sslgex._nn.update import adamw
+from sslgex._nn.wide import WideInput, WideOutput, squared_distance
 
 N, H, B = 70, 6, 9
 
@@ -65,6 +66,17 @@ def test_another_term_of_the_loss_counts_too():
     same(WideInput(N, H, generator()), loss)
 
 
+def test_a_pull_to_where_it_started():
+    views = torch.randn(20, B, N, generator=generator())
+    start = WideInput(N, H, generator(1))
+
+    def loss(layer, step):
+        (h,) = layer([views[step]])
+        return h.square().mean() + 0.3 * squared_distance(layer, start)
+
+    same(WideInput(N, H, generator()), loss)
+
+
 @pytest.mark.parametrize("kind", ["bce", "mse"])
 def test_the_output(kind):
     hidden = torch.randn(20, B, H, generator=generator())
@@ -98,7 +110,7 @@ def test_outside_of_training_they_are_plain_layers():
 def test_a_block_of_genes_is_contiguous_and_shares_the_memory():
     layer = WideInput(N, H, generator())
     assert layer.linear.weight.shape == (H, N)
-    for ((block,),) in zip(layer.blocks()):
+    for (block,) in layer.blocks([layer.linear.weight.detach()]):
         assert block.is_contiguous()
         block.fill_(7)
     assert (layer.linear.weight == 7).all()

@@ -30,7 +30,10 @@ def onednn() -> str:
     """Return "used", or why oneDNN's products are not."""
     if os.environ.get(SWITCH) == "0":
         return f"switched off by {SWITCH}=0"
-    x, weight = torch.linspace(-1, 1, 4 * 48).view(4, 48), torch.linspace(-2, 3, 16 * 48).view(16, 48)
+    x, weight = (
+        torch.linspace(-1, 1, 4 * 48).view(4, 48),
+        torch.linspace(-2, 3, 16 * 48).view(16, 48),
+    )
     bias = torch.linspace(0, 1, 16)
     try:
         with torch.no_grad():

@@ -7,7 +7,6 @@ weights never exists as a whole, and nobody asks for a gradient of the genes.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -16,76 +15,17 @@ from torch.autograd.function import once_differentiable
 
 from .init import linear
 from .product import linear as product
+from .update import BlockAdamW, Optimizer, adamw
 
 BLOCK = 4096  # genes at a time
 
 
-class Optimizer(Protocol):
-    """What the training loop asks of whoever updates weights."""
-
-    param_groups: list[dict]
-
-    def step(self) -> object: ...
-
-    def zero_grad(self) -> object: ...
-
-
-def adamw(parameters: list, *, lr: float, weight_decay: float) -> torch.optim.AdamW:
-    """AdamW in one fused kernel where the device has it; Adam when ``weight_decay`` is 0."""
-    fused = all(p.device.type in ("cpu", "cuda") for p in parameters)
-    return torch.optim.AdamW(parameters, lr=lr, weight_decay=weight_decay, fused=fused)
-
-
-class BlockAdamW:
-    """AdamW of a wide layer, block by block as the layer computes the gradients.
-
-    Parameters
-    ----------
-    layer : Wide
-        Whose weights.
-    rate : float
-        Its learning rate as a share of the network's.
-    """
-
-    def __init__(self, layer: "Wide", *, lr: float, weight_decay: float):
-        self.layer = layer
-        self.blocks = layer.blocks()
-        self.optimizers = [adamw(block, lr=lr, weight_decay=weight_decay) for block in self.blocks]
-        self.param_groups = [o.param_groups[0] for o in self.optimizers]
-        for group in self.param_groups:
-            group["rate"] = layer.rate
-        layer.deferred = []
-
-    def step(self) -> None:
-        """Update all weights by the gradients of what has been backpropagated since the last."""
-        for block, optimizer, gradients in zip(
-            self.blocks, self.optimizers, self.layer.gradients(), strict=True
-        ):
-            for weights, gradient in zip(block, gradients, strict=True):
-                weights.grad = gradient
-            optimizer.step()
-            optimizer.zero_grad()
-        self.layer.deferred.clear()
-
-    def zero_grad(self) -> None:
-        """Forget what has been backpropagated."""
-        self.layer.deferred.clear()
-        self.layer.zero_grad()
-
-
 class Wide(nn.Module):
-    """A layer that owns the update of its weights.
-
-    Attributes
-    ----------
-    rate : float
-        Its learning rate as a share of the network's.
-    deferred : list or None
-        In training by `BlockAdamW`, what ``backward`` has left to compute the gradients from.
-    """
+    """A layer that owns the update of its weights; see `Blockwise`."""
 
     rate = 1.0
     deferred: list | None = None
+    pulls: list
 
     def optimizer(self, *, lr: float, weight_decay: float) -> Optimizer:
         """Return the optimiser of this layer's weights."""
@@ -95,13 +35,43 @@ class Wide(nn.Module):
         optimizer.param_groups[0]["rate"] = self.rate
         return optimizer
 
-    def blocks(self) -> list[list[Tensor]]:
-        """Return the weights, in blocks of genes that are contiguous in memory."""
+    def blocks(self, tensors: Sequence[Tensor]) -> list[list[Tensor]]:
+        """Return tensors shaped as the parameters in blocks of genes, contiguous in memory."""
         raise NotImplementedError
 
     def gradients(self) -> Iterator[list[Tensor]]:
-        """Yield the gradients of every block; each is gone when the next one comes."""
+        """Yield the deferred gradients of every block; each is overwritten by the next."""
         raise NotImplementedError
+
+
+def squared_distance(module: nn.Module, origin: nn.Module) -> Tensor:
+    """Return the squared distance of a network's parameters from those of a copy."""
+    if isinstance(module, Wide) and module.deferred is not None and torch.is_grad_enabled():
+        return _Distance.apply(module, list(origin.parameters()), *module.parameters())
+    pairs = zip(module.parameters(recurse=False), origin.parameters(recurse=False), strict=True)
+    children = zip(module.children(), origin.children(), strict=True)
+    own = [(now - then).square().sum() for now, then in pairs]
+    return sum(own + [squared_distance(*pair) for pair in children], torch.zeros(()))
+
+
+class _Distance(torch.autograd.Function):
+    """The squared distance of a wide layer, whose gradient is left to the optimiser."""
+
+    @staticmethod
+    def forward(ctx, layer: Wide, origin: list[Tensor], *weights: Tensor) -> Tensor:
+        ctx.layer, ctx.origin = layer, layer.blocks([then.detach() for then in origin])
+        total = weights[0].new_zeros(())
+        for now, then in zip(layer.blocks([w.detach() for w in weights]), ctx.origin, strict=True):
+            for one, other in zip(now, then, strict=True):
+                way = (one - other).view(-1)
+                total += torch.dot(way, way)
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, scale: Tensor) -> tuple:
+        ctx.layer.pulls.append((ctx.origin, 2 * scale))
+        return (None,) * len(ctx.needs_input_grad)
 
 
 class WideInput(Wide):
@@ -135,20 +105,26 @@ class WideInput(Wide):
             return [self.linear(view) for view in views]
         return list(_Input.apply(self.linear.weight, self.deferred, *views))
 
-    def blocks(self) -> list[list[Tensor]]:
-        return [[block] for block in self.linear.weight.detach().t().split(BLOCK)]
+    def blocks(self, tensors: Sequence[Tensor]) -> list[list[Tensor]]:
+        (weight,) = tensors
+        return [[block] for block in weight.t().split(BLOCK)]
 
     def gradients(self) -> Iterator[list[Tensor]]:
-        rest = self.linear.weight.grad  # of other terms of the loss
-        for start in range(0, self.linear.in_features, BLOCK):
-            genes = slice(start, start + BLOCK)
-            gradient = None if rest is None else rest[:, genes].t()
-            for x, dh in self.deferred:
-                if gradient is not None and x.dtype == torch.float32:
-                    gradient = torch.addmm(gradient, x[:, genes].t(), dh)
-                else:
-                    more = (x[:, genes].t() @ dh).float()
-                    gradient = more if gradient is None else gradient.add_(more)
+        n_features, n_hidden = self.linear.in_features, self.linear.out_features
+        buffer = self.linear.weight.new_empty(min(BLOCK, n_features), n_hidden)
+        assert self.deferred is not None
+        (first, *others), plain = self.deferred, self.linear.weight.dtype
+        for start in range(0, n_features, BLOCK):
+            genes, gradient = slice(start, start + BLOCK), buffer[: n_features - start]
+            x, dh = first
+            if x.dtype == plain:
+                torch.mm(x[:, genes].t(), dh, out=gradient)
+                for x, dh in others:
+                    gradient.addmm_(x[:, genes].t(), dh)
+            else:  # lower precision, summed in full
+                gradient.copy_(x[:, genes].t() @ dh)
+                for x, dh in others:
+                    gradient += x[:, genes].t() @ dh
             yield [gradient]
 
 
@@ -204,13 +180,13 @@ class WideOutput(Wide):
         """Return the mean loss ("bce" on logits or "mse") over all entries of ``target``."""
         if self.deferred is None or not torch.is_grad_enabled():
             return self.LOSSES[loss](self.linear(hidden), target)
-        return _Output.apply(hidden, self.linear.weight, target, loss, self)
+        return _Output.apply(hidden, self.linear.weight, self.linear.bias, target, loss, self)
 
-    def blocks(self) -> list[list[Tensor]]:
-        weight, bias = self.linear.weight.detach(), self.linear.bias.detach()
-        return [list(pair) for pair in zip(weight.split(BLOCK), bias.split(BLOCK), strict=True)]
+    def blocks(self, tensors: Sequence[Tensor]) -> list[list[Tensor]]:
+        return [list(pair) for pair in zip(*(t.split(BLOCK) for t in tensors), strict=True)]
 
     def gradients(self) -> Iterator[list[Tensor]]:
+        assert self.deferred is not None
         ((errors, hidden, scale),) = self.deferred
         hidden = hidden * scale.to(hidden.dtype)
         for error in errors:
@@ -219,18 +195,18 @@ class WideOutput(Wide):
 
 
 class _Output(torch.autograd.Function):
-    """Output and loss, a block of genes at a time; the weights' gradients are left to the optimiser.
+    """Output and loss, by blocks of genes; the weights' gradients are left to the optimiser.
 
     Of the outputs only what they are wrong by is kept, in place of themselves.
     """
 
     @staticmethod
-    def forward(ctx, hidden, weight, target, loss: str, layer: WideOutput) -> Tensor:
-        dtype = _precision(weight)
+    def forward(ctx, hidden, weight, bias, target, loss: str, layer: WideOutput) -> Tensor:
+        dtype, blocks = _precision(weight), layer.blocks([weight.detach(), bias.detach()])
         hidden = hidden.to(dtype)
         total, errors = hidden.new_zeros((), dtype=torch.float32), []
         back = torch.zeros_like(hidden, dtype=torch.float32)
-        for (weight, bias), wanted in zip(layer.blocks(), target.split(BLOCK, dim=1), strict=True):
+        for (weight, bias), wanted in zip(blocks, target.split(BLOCK, dim=1), strict=True):
             weight = weight.to(dtype)
             output = product(hidden, weight, bias.to(dtype)).float()
             if loss == "bce":
@@ -252,7 +228,7 @@ class _Output(torch.autograd.Function):
     def backward(ctx, scale: Tensor) -> tuple:
         hidden, back = ctx.saved_tensors
         ctx.layer.deferred.append((ctx.errors, hidden, scale))
-        return (back * scale).to(hidden.dtype), None, None, None, None
+        return (back * scale).to(hidden.dtype), None, None, None, None, None
 
 
 def _precision(weight: Tensor) -> torch.dtype:

@@ -15,7 +15,8 @@ from torch import nn
 
 from .._nn.init import lend_generator
 from .._nn.losses import spread
-from .._nn.wide import Optimizer, Wide, adamw
+from .._nn.update import Optimizer, adamw
+from .._nn.wide import Wide
 from .objective import Objective
 from .schedule import SCHEDULES
 from .views import MemorySource

@@ -78,14 +78,14 @@ class Rows:
         """Return a copy of the rows ``index`` as they are, in `dtype`."""
         if len(self.matrices) == 1:
             return self._cast(self.matrices[0][index])
-        out = np.empty((len(index), self.n_features), dtype=self.dtype)
+        out: np.ndarray = np.empty((len(index), self.n_features), dtype=self.dtype)
         for part, here, local in self._locate(index):
             out[here] = self._cast(self.matrices[part][local])
         return out
 
     def raw_entries(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Return the values at (rows[i], columns[i]) as they are, in `dtype`."""
-        out = np.empty(len(rows), dtype=self.dtype)
+        out: np.ndarray = np.empty(len(rows), dtype=self.dtype)
         for part, here, local in self._locate(rows):
             genes, flat = columns[here], self._flat[part]
             if flat is not None:

@@ -1,7 +1,7 @@
-"""One training step by each contender: ours, a plain PyTorch script, and ts3l.
+"""What speed.py times: ours, plain PyTorch scripts, and the package ts3l.
 
-A contender is made by ``make(method, X, batch_size)`` and returns a function without arguments
-that draws a batch, corrupts it and updates the weights once.
+Every function here prepares a contender and returns a function without arguments that does the
+work once: a training step (draw a batch, corrupt it, update the weights), an epoch, a fit.
 """
 
 import copy
@@ -13,8 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sslgex import ByolTransformer, ScarfTransformer, VimeTransformer
+from sslgex import ByolTransformer, ScarfTransformer, SSLClassifier, VimeTransformer
 from sslgex._training.engine import Engine
+from sslgex._training.finetuning import FineTuning
 from sslgex._training.rows import Rows
 from sslgex._training.seeds import Seeds
 from sslgex._training.views import make_sources
@@ -38,19 +39,123 @@ def ours(method: str, X: np.ndarray, batch_size: int, precision=torch.float32) -
     return step
 
 
-def _engine(method: str, X: np.ndarray, batch_size: int, precision) -> tuple:
+def engine_epoch(X: np.ndarray, batch_size: int) -> Callable:
+    """Return an epoch of SCARF in sslgex's training loop."""
+    engine, _ = _engine("SCARF", X, batch_size)
+
+    def epoch():
+        engine.initialize_history()
+        engine.fit_loop(None)
+
+    return epoch
+
+
+def bare_epoch(X: np.ndarray, batch_size: int) -> Callable:
+    """Return the same steps in as few lines as they need."""
+    engine, _ = _engine("SCARF", X, batch_size)
+
+    def epoch():
+        for views in engine.source:
+            loss = engine.module_.loss(views)
+            loss.backward()
+            for optimizer in engine.optimizers_:
+                optimizer.step()
+                optimizer.zero_grad()
+
+    return epoch
+
+
+def tuning(X: np.ndarray, batch_size: int, *, anchor: float) -> Callable:
+    """Return sslgex's step of unfrozen fine-tuning, held to its start or not."""
+    module = _pretraining("SCARF", X.shape[1], Seeds(0)).encoder
+    codes = np.arange(len(X)) % 5
+    layer = nn.Linear(HIDDEN, 5)
+    objective = FineTuning(
+        module, layer, codes, np.ones(len(X)), penalty=0.0, batch_statistics=True, anchor=anchor
+    )
+    engine, batches = _trainer(objective, X, batch_size, Seeds(0), torch.float32)
+    total = torch.zeros(())
+    return lambda: engine.train_batch(next(batches), 1e-4, total)
+
+
+def plain_tuning(X: np.ndarray, batch_size: int, *, fused: bool | None = None) -> Callable:
+    """Return the same step in plain PyTorch, with Adam as torch chooses it or fused."""
+    values, codes = _standardised(X), torch.arange(len(X)) % 5
+    net = nn.Sequential(_mlp([X.shape[1], *[HIDDEN] * 4], last=True), nn.Linear(HIDDEN, 5))
+    optimizer = torch.optim.Adam(net.parameters(), 1e-4, fused=fused)
+
+    def step():
+        rows = torch.randint(len(X), (batch_size,))
+        loss = F.cross_entropy(net(values[rows]), codes[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def frozen_classifier(X: np.ndarray, n_epochs: int) -> Callable:
+    """Return a fit of the study's frozen classifier."""
+    encoder = ScarfTransformer.from_preset("dradjat2025-code", max_epochs=1).fit(X)
+    y = np.arange(len(X)) % 5
+    clf = SSLClassifier.from_preset("dradjat2025", encoder=encoder, mode="frozen")
+    clf.set_params(max_epochs=n_epochs, early_stopping=False)
+    return lambda: clf.fit(X, y)
+
+
+def encode_every_step(X: np.ndarray, n_epochs: int) -> Callable:
+    """Return the same training with every batch sent through the frozen encoder."""
+    values, codes = _standardised(X), torch.arange(len(X)) % 5
+    encoder = _mlp([X.shape[1], *[HIDDEN] * 4], last=True).eval().requires_grad_(False)
+
+    def train():
+        layer = nn.Linear(HIDDEN, 5)
+        optimizer = torch.optim.Adam(layer.parameters(), 1e-4)
+        for _ in range(n_epochs):
+            for rows in torch.randperm(len(X)).split(8):
+                loss = F.cross_entropy(layer(encoder(values[rows])), codes[rows])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+
+    return train
+
+
+def stock_forward(X: np.ndarray) -> dict[str, Callable]:
+    """Return `transform`, and torch's forward of the same network over standardised values."""
+    scarf = ScarfTransformer.from_preset("dradjat2025-code", max_epochs=1).fit(X[:256])
+    mean, scale = (torch.from_numpy(a).float() for a in (scarf.mean_, scarf.scale_))
+    net = _mlp([X.shape[1], *[HIDDEN] * 4], last=True).eval()
+
+    @torch.no_grad()
+    def stock():
+        return net((torch.from_numpy(X) - mean) / scale)
+
+    return {"ours": lambda: scarf.transform(X), "stock": stock}
+
+
+def _pretraining(method: str, n_features: int, seeds: Seeds):
+    """Return the objective of the study's settings, without dropout."""
     estimator = METHODS[method].from_preset("dradjat2025-code", dropout=0.0)
     estimator.set_params(corruption_rate=RATE[method])
-    estimator.n_features_in_ = X.shape[1]
+    estimator.n_features_in_ = n_features
+    return estimator._make_objective(estimator._make_mlp(seeds), seeds.generator("heads"))
+
+
+def _engine(method: str, X: np.ndarray, batch_size: int, precision=torch.float32) -> tuple:
     seeds = Seeds(0)
+    return _trainer(_pretraining(method, X.shape[1], seeds), X, batch_size, seeds, precision)
+
+
+def _trainer(objective, X: np.ndarray, batch_size: int, seeds: Seeds, precision) -> tuple:
+    """Return the training loop and its endless batches."""
     statistics = Rows([X]).statistics()
     rows = Rows([X], statistics.mean, statistics.scale)
     source, _ = make_sources(
         rows, np.arange(len(X)), None, batch_size=batch_size, seeds=seeds, device=CPU
     )
-    encoder = estimator._make_mlp(seeds)
     engine = Engine(
-        estimator._make_objective(encoder, seeds.generator("heads")),
+        objective,
         source=source,
         validation=None,
         lr=1e-3,
@@ -73,7 +178,7 @@ def plain(method: str, X: np.ndarray, batch_size: int, precision=torch.float32) 
     The standardised matrix is a tensor, the batch and its donors are gathered by torch, the loss
     is a matrix product, Adam is fused.
     """
-    values = torch.from_numpy((X - X.mean(axis=0)) / X.std(axis=0)).float()
+    values = _standardised(X)
     n, n_features = values.shape
     encoder = _mlp([n_features, *[HIDDEN] * 4], last=True)
     parts: dict[str, nn.Module] = {"encoder": encoder}
@@ -132,6 +237,10 @@ def plain(method: str, X: np.ndarray, batch_size: int, precision=torch.float32) 
                 torch._foreach_lerp_([a for a, _ in pairs], [b for _, b in pairs], 0.01)
 
     return step
+
+
+def _standardised(X: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy((X - X.mean(axis=0)) / X.std(axis=0)).float()
 
 
 def _mlp(sizes: list[int], *, last: bool = False) -> nn.Sequential:

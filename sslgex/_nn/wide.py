@@ -99,9 +99,10 @@ class WideInput(Wide):
 
     def forward(self, views: Sequence[Tensor]) -> list[Tensor]:
         """Map every view, (batch, n_features), to its hidden layer, (batch, n_hidden)."""
-        if not torch.is_grad_enabled():
-            return _products(self.linear.weight, views)
-        if self.deferred is None:
+        if self.deferred is None or not torch.is_grad_enabled():
+            if self.training and not torch.is_grad_enabled():  # the copy that BYOL predicts
+                return _products(self.linear.weight, views)
+            # With oneDNN the bits of an embedding would depend on the number of threads.
             return [self.linear(view) for view in views]
         return list(_Input.apply(self.linear.weight, self.deferred, *views))
 

@@ -117,3 +117,16 @@ def test_a_block_of_genes_is_contiguous_and_shares_the_memory():
     again = nn.Linear(N, H, bias=False)
     again.load_state_dict(layer.linear.state_dict())
     assert (again.weight == 7).all()
+
+
+def test_weights_that_lie_otherwise_are_updated_all_the_same():
+    views = torch.randn(20, B, N, generator=generator())
+
+    def loss(layer, step):
+        return layer([views[step]])[0].square().mean()
+
+    plain, otherwise = WideInput(N, H, generator()), WideInput(N, H, generator())
+    otherwise.linear.weight = nn.Parameter(plain.linear.weight.detach().clone().contiguous())
+    (first, one), (second, other) = (train(layer, loss, 20, True) for layer in (plain, otherwise))
+    torch.testing.assert_close(first, second, rtol=1e-5, atol=0)
+    torch.testing.assert_close(one, other, rtol=0, atol=1e-6)

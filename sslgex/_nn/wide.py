@@ -29,7 +29,10 @@ class Wide(nn.Module):
 
     def optimizer(self, *, lr: float, weight_decay: float) -> Optimizer:
         """Return the optimiser of this layer's weights."""
-        if next(self.parameters()).device.type == "cpu":
+        blocks = self.blocks([p.detach() for p in self.parameters()])
+        # A copy from elsewhere may lie otherwise, and torch's kernel is wrong on strided blocks.
+        contiguous = all(tensor.is_contiguous() for block in blocks for tensor in block)
+        if contiguous and blocks[0][0].device.type == "cpu":
             return BlockAdamW(self, lr=lr, weight_decay=weight_decay)
         optimizer = adamw(list(self.parameters()), lr=lr, weight_decay=weight_decay)
         optimizer.param_groups[0]["rate"] = self.rate

@@ -1,7 +1,8 @@
 """How fast is a training step, how near to the machine's limit, and against whom?
 
     python benchmarks/speed.py            # the tables and the figure of docs/performance.md
-    python benchmarks/speed.py --quick    # everything at a small size, against rot; writes nothing
+    python benchmarks/speed.py --device cuda    # the GPU's table there
+    python benchmarks/speed.py --quick    # everything at a small size, against rot; keeps nothing
 
 Contenders take turns within one process; times are medians. The limit is the fastest matrix
 product found in the same run. Times are of one thread unless said. The package ts3l takes part
@@ -20,6 +21,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import numpy as np
@@ -41,7 +43,8 @@ from speed_contenders import (
     tuning,
 )
 
-from sslgex import VimeTransformer
+import sslgex.base
+from sslgex import ScarfTransformer, SSLClassifier, VimeTransformer
 from sslgex._nn import product
 from sslgex._training.views import Views
 
@@ -57,6 +60,7 @@ GOALS = {
 }
 SHARES = {"ours": 0.55, "bfloat16": 0.75}
 MEMORY = {"SCARF": 0.6, "VIME": 1.0, "BYOL": 0.8}  # GB above X, at most
+GPU = {"SCARF": 400_000, "VIME": 200_000, "BYOL": 300_000}  # samples a second, at least
 DTYPES = {"ours": torch.float32, "bfloat16": torch.bfloat16}
 
 K = TypeVar("K", bound=Hashable)
@@ -77,7 +81,10 @@ class Sizes:
 
 def matrix(n: int, n_genes: int) -> np.ndarray:
     """Return values like log expression."""
-    return np.random.default_rng(0).standard_normal((n, n_genes), dtype=np.float32) * 2 + 8
+    X = np.random.default_rng(0).standard_normal((n, n_genes), dtype=np.float32)
+    X *= 2  # in place: no temporary beside X, whose memory is measured
+    X += 8
+    return X
 
 
 def alternated(contenders: dict[K, Callable], seconds: float) -> dict[K, float]:
@@ -182,13 +189,13 @@ def breakdown(sizes: Sizes) -> str:
 
 
 class timed:
-    """Within this context, append the seconds of every call of a method to a list."""
+    """Within this context, append the seconds of every call of a function to a list."""
 
-    def __init__(self, cls: type, name: str, seconds: list[float]):
-        self.cls, self.name, self.seconds = cls, name, seconds
+    def __init__(self, place: object, name: str, seconds: list[float]):
+        self.place, self.name, self.seconds = place, name, seconds
 
     def __enter__(self):
-        self.plain = getattr(self.cls, self.name)
+        self.plain = getattr(self.place, self.name)
 
         def call(*args, **kwargs):
             start = time.perf_counter()
@@ -197,10 +204,10 @@ class timed:
             finally:
                 self.seconds.append(time.perf_counter() - start)
 
-        setattr(self.cls, self.name, call)
+        setattr(self.place, self.name, call)
 
     def __exit__(self, *error):
-        setattr(self.cls, self.name, self.plain)
+        setattr(self.place, self.name, self.plain)
 
 
 def others(sizes: Sizes) -> list[tuple[str, str, str]]:
@@ -252,10 +259,11 @@ def others(sizes: Sizes) -> list[tuple[str, str, str]]:
             ratio,
         )
     for method in METHODS:
-        above, beyond = in_a_new_process("fit", method, sizes.cohort, wide)
+        above, beyond, components = in_a_new_process("fit", method, sizes.cohort, wide)
         what = f"{sizes.cohort:,} x {wide:,}, {method}"
         note(f"memory above X, B = 256, {what}", f"<= {MEMORY[method]} GB", f"{above / 1e9:.2f} GB")
         note(f"`fit` beyond its epochs, {what}", "<= 5 s", f"{beyond:.1f} s")
+        note("of it, the 128 principal components", "", f"{components:.1f} s")
     times = in_a_new_process("workers", 4 * sizes.seconds)
     ratio = f"{times['default'] / times['1']:.2f}"
     note("2 joblib workers as joblib starts them, over 1 thread each", "<= 1", ratio)
@@ -281,16 +289,21 @@ def in_a_new_process(what: str, *arguments):
     return json.loads(subprocess.check_output(command, env=os.environ | {"OMP_NUM_THREADS": "1"}))
 
 
-def measure_fit(method: str, n: str, n_genes: str) -> tuple[float, float]:
-    """Return the bytes that an epoch of fitting takes above X, and the seconds beside it."""
+def measure_fit(method: str, n: str, n_genes: str) -> tuple[float, float, float]:
+    """Return the bytes that an epoch of fitting takes above X, and the seconds beside it.
+
+    Also those of them that the principal components take.
+    """
     X = matrix(int(n), int(n_genes))
     # Whatever the first use of torch and of scikit-learn allocates is not the data's.
     METHODS[method](max_epochs=1).fit(X[:64, :64].copy())
     estimator = METHODS[method].from_preset("dradjat2025-code", max_epochs=1, batch_size=256)
+    components: list[float] = []
     before, start = memory("VmRSS"), time.perf_counter()
-    estimator.fit(X)
-    seconds = time.perf_counter() - start
-    return memory("VmHWM") - before, seconds - sum(e["seconds"] for e in estimator.history_)
+    with timed(sslgex.base, "principal_components", components):
+        estimator.fit(X)
+    beyond = time.perf_counter() - start - sum(e["seconds"] for e in estimator.history_)
+    return memory("VmHWM") - before, beyond, sum(components)
 
 
 def memory(name: str) -> int:
@@ -370,34 +383,67 @@ def plot(found: dict[str, list[tuple[int, float]]], path: Path) -> None:
     plt.close(figure)
 
 
+def device_table(device: str, sizes: Sizes) -> str:
+    """Return what `fit` does per second on a device, in bfloat16, as a Markdown table."""
+    wide, found = sizes.genes[-1], []
+    X = matrix(sizes.cohort, wide)
+    for method, cls in METHODS.items():
+        estimator = cls.from_preset("dradjat2025-code", batch_size=512, max_epochs=4)
+        estimator.set_params(device=device, precision="bfloat16", validation_fraction=None)
+        estimator.fit(X)
+        seconds = median(e["seconds"] for e in estimator.history_[1:])
+        found.append((f"{method}, samples/s, B = 512", f">= {GPU[method]:,}", len(X) / seconds))
+        if method == "SCARF":
+            found.append(("SCARF, seconds of 1000 epochs", "< 60", 1000 * seconds))
+    encoder = ScarfTransformer.from_preset("dradjat2025-code", max_epochs=1, device=device)
+    clf = SSLClassifier.from_preset("dradjat2025", encoder=encoder, mode="unfrozen")
+    clf.set_params(device=device, max_epochs=4, early_stopping=False)
+    clf.fit(X[:200], np.arange(min(len(X), 200)) % 5)
+    seconds = median(e["seconds"] for e in clf.history_[1:]) / -(-min(len(X), 200) // 8)
+    found.append(("fine-tuning step, ms, B = 8", "< 0.25", 1000 * seconds))
+    return others_table([(what, goal, f"{value:,.2f}") for what, goal, value in found])
+
+
 MEASURES = {"fit": measure_fit, "workers": measure_workers}
 
 
 def main() -> None:
     """Measure everything."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="a small size; write nothing")
+    parser.add_argument("--quick", action="store_true", help="a small size; keep nothing")
+    parser.add_argument("--device", help="measure `fit` on this device instead, such as cuda")
     parser.add_argument("--measure", nargs="+", help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "docs")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
     if arguments.measure:
+        torch.set_num_threads(1)
         name, *rest = arguments.measure
         print(json.dumps(MEASURES[name](*rest)))
-        return
-    sizes = Sizes(arguments.quick)
-    tables = {
-        "speed_steps": steps_table(steps(sizes), sizes),
-        "speed_breakdown": breakdown(sizes),
-        "speed_others": others_table(others(sizes)),
-    }
-    found = scaling(sizes)
+    elif arguments.quick:
+        with TemporaryDirectory() as out:
+            for device in (arguments.device,) if arguments.device else (None, "cpu"):
+                measure(Sizes(quick=True), device, Path(out))
+    else:
+        measure(Sizes(quick=False), arguments.device, arguments.out)
+
+
+def measure(sizes: Sizes, device: str | None, out: Path) -> None:
+    """Write the tables and the figure, or the table of a device."""
+    if device is not None:
+        tables = {"speed_gpu": device_table(device, sizes)}
+    else:
+        torch.set_num_threads(1)
+        tables = {
+            "speed_steps": steps_table(steps(sizes), sizes),
+            "speed_breakdown": breakdown(sizes),
+            "speed_others": others_table(others(sizes)),
+        }
+        (out / "figures").mkdir(parents=True, exist_ok=True)
+        plot(scaling(sizes), out / "figures" / "speed.png")
+    (out / "tables").mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
         print(f"\n{name}\n{table}")
-        if not arguments.quick:
-            (arguments.out / "tables" / f"{name}.md").write_text(table, encoding="utf-8")
-    if not arguments.quick:
-        plot(found, arguments.out / "figures" / "speed.png")
+        (out / "tables" / f"{name}.md").write_text(table, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ LAYERS = [
     ["_head", "_linear_path", "_propagation", "_unfrozen", "_pooled"],
     ["_untrained", "_encoders", "_finish", "scarf", "vime", "byol"],
     ["classifier"],
-    ["_versions", "evaluation", "persistence", "testing"],
+    ["evaluation", "persistence", "testing"],
     ["plotting"],
     ["__init__"],
 ]

@@ -80,7 +80,8 @@ def test_a_pull_to_where_it_started():
 @pytest.mark.parametrize("kind", ["bce", "mse"])
 def test_the_output(kind):
     hidden = torch.randn(20, B, H, generator=generator())
-    target = (torch.randn(20, B, N, generator=generator(1)) > 0).float()
+    target = torch.randn(20, B, N, generator=generator(1))
+    target = target > 0 if kind == "bce" else target
 
     def loss(layer, step):
         return 2.5 * layer(hidden[step], target[step], kind)
@@ -91,7 +92,8 @@ def test_the_output(kind):
 @pytest.mark.parametrize("kind", ["bce", "mse"])
 def test_the_gradient_of_the_hidden_layer(kind):
     hidden = torch.randn(B, H, generator=generator())
-    target = (torch.randn(B, N, generator=generator(1)) > 0).float()
+    target = torch.randn(B, N, generator=generator(1))
+    target = target > 0 if kind == "bce" else target
     layer, found = WideOutput(H, N, generator()), []
     for deferred in (None, []):
         layer.deferred = deferred
@@ -99,6 +101,25 @@ def test_the_gradient_of_the_hidden_layer(kind):
         (3 * layer(leaf, target, kind)).backward()
         found.append(leaf.grad)
     torch.testing.assert_close(*found, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", ["bce", "mse"])
+def test_the_loss_without_gradient(kind):
+    layer, hidden = WideOutput(H, N, generator()), torch.randn(B, H, generator=generator())
+    target = torch.randn(B, N, generator=generator(1))
+    target = target > 0 if kind == "bce" else target
+    known = layer(hidden, target, kind)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(hidden, target, kind), known.detach(), rtol=1e-5, atol=0)
+
+
+def test_no_gradient_outlives_the_step():
+    layer = WideOutput(H, N, generator())
+    optimizer = layer.optimizer(lr=1e-3, weight_decay=0.0)
+    hidden = torch.randn(B, H, generator=generator())
+    layer(hidden, torch.randn(B, N, generator=generator(1)), "mse").backward()
+    optimizer.step()
+    assert all(w.grad is None for group in optimizer.param_groups for w in group["params"])
 
 
 def test_outside_of_training_they_are_plain_layers():

@@ -85,6 +85,8 @@ class BlockAdamW:
                     gradient += scale * (weights - origin[k][i])
                 weights.grad = gradient
             self.optimizers[k].step()
+            for weights in self.blocks[k]:
+                weights.grad = None
         self.zero_grad()
 
     def zero_grad(self) -> None:

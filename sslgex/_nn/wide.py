@@ -157,6 +157,11 @@ def _products(weight: Tensor, views: Sequence[Tensor]) -> list[Tensor]:
     return [product(view.to(dtype), weight) for view in views]
 
 
+def _bce(logits: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    wanted = target.to(logits.dtype)
+    return F.binary_cross_entropy_with_logits(logits, wanted, reduction=reduction)
+
+
 class WideOutput(Wide):
     """A decoder's last layer, from hidden units to one output per gene, with its loss.
 
@@ -171,18 +176,25 @@ class WideOutput(Wide):
         Draws the initial weights.
     """
 
-    LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-        "bce": F.binary_cross_entropy_with_logits,
-        "mse": F.mse_loss,
-    }
+    LOSSES: dict[str, Callable[..., Tensor]] = {"bce": _bce, "mse": F.mse_loss}
 
     def __init__(self, n_hidden: int, n_features: int, generator: torch.Generator):
         super().__init__()
         self.linear = linear(n_hidden, n_features, generator)
 
     def forward(self, hidden: Tensor, target: Tensor, loss: str) -> Tensor:
-        """Return the mean loss ("bce" on logits or "mse") over all entries of ``target``."""
-        if self.deferred is None or not torch.is_grad_enabled():
+        """Return the mean loss over all entries of ``target``.
+
+        "bce" is of logits and a boolean target, "mse" of values.
+        """
+        if not torch.is_grad_enabled():
+            total = target.new_zeros((), dtype=torch.float32)
+            blocks = self.blocks(list(self.parameters()))
+            for (weight, bias), wanted in zip(blocks, target.split(BLOCK, dim=1), strict=True):
+                output = F.linear(hidden, weight, bias)
+                total += self.LOSSES[loss](output, wanted, reduction="sum")
+            return total / target.numel()
+        if self.deferred is None:
             return self.LOSSES[loss](self.linear(hidden), target)
         return _Output.apply(hidden, self.linear.weight, self.linear.bias, target, loss, self)
 
@@ -209,18 +221,20 @@ class _Output(torch.autograd.Function):
         dtype, blocks = _precision(weight), layer.blocks([weight.detach(), bias.detach()])
         hidden = hidden.to(dtype)
         total, errors = hidden.new_zeros((), dtype=torch.float32), []
+        # One piece of memory: many of a few megabytes would leave holes in it, step by step.
+        kept = iter(torch.empty_like(target, dtype=dtype).view(-1).split(len(target) * BLOCK))
         back = torch.zeros_like(hidden, dtype=torch.float32)
         for (weight, bias), wanted in zip(blocks, target.split(BLOCK, dim=1), strict=True):
             weight = weight.to(dtype)
             output = product(hidden, weight, bias.to(dtype)).float()
             if loss == "bce":
-                total += F.binary_cross_entropy_with_logits(output, wanted, reduction="sum")
-                error = output.sigmoid_().sub_(wanted)
+                total += _bce(output, wanted, reduction="sum")
+                error = output.sigmoid_().sub_(wanted.to(output.dtype))
             else:
                 error = output.sub_(wanted)
                 total += torch.dot(error.view(-1), error.view(-1))
                 error *= 2
-            error = error.div_(target.numel()).to(dtype)
+            error = next(kept).view_as(error).copy_(error.div_(target.numel()))
             back += product(error, weight.t())
             errors.append(error)
         ctx.save_for_backward(hidden, back)

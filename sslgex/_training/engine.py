@@ -132,6 +132,7 @@ class Engine(NeuralNet):
             for views in self.source:
                 self.train_batch(views, self.lr * factor(step, n_steps), total)
                 step += 1
+                del views  # before the next are made
             rate = self.optimizers_[0].param_groups[0]["lr"]
             representation = self.module_.representation  # validation leaves one of its own
             loss = float(total) / self.source.bounds[-1]

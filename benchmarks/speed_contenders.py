@@ -21,8 +21,6 @@ from sslgex._training.seeds import Seeds
 from sslgex._training.views import make_sources
 
 METHODS = {"SCARF": ScarfTransformer, "VIME": VimeTransformer, "BYOL": ByolTransformer}
-# Passes of a batch through a layer as wide as the genome, 2 * batch * genes * 256 operations each.
-PASSES = {"SCARF": 4, "VIME": 8, "BYOL": 6}
 CPU = torch.device("cpu")
 HIDDEN = 256
 RATE = {"SCARF": 0.6, "VIME": 0.3, "BYOL": 0.5}

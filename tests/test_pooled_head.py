@@ -72,9 +72,10 @@ def test_there_are_no_more_components_than_the_rows_have():
     assert principal_components(Rows([same]), 10, seed=0)[0].shape == (0, 300)
 
 
-def test_all_components_are_exact_where_there_are_few():
+@pytest.mark.parametrize("mean", [0, 8, 500])
+def test_all_components_are_exact_where_there_are_few(mean):
     rng = np.random.default_rng(0)
-    X = rng.normal(8, 2, size=(70, 300))
+    X = rng.normal(mean, 2, size=(70, 300))
     X[:, :5] = 1.0
     X[60:] = X[:10]
     found, deviations = principal_components(Rows([X]), 128, seed=0)

@@ -54,24 +54,29 @@ def principal_components(
         image += weights[here].T @ block
     mean = mean.astype(np.float32)
     basis = np.empty((0, rows.n_features), dtype=np.float32)
-    scores = np.empty((n, 0), dtype=np.float32)
+    scatter = np.zeros((PASSES * WIDTH, PASSES * WIDTH))  # of the rows, in the basis
     for _ in range(PASSES):
         axes = _orthonormal(image, basis)
         if not len(axes):
             break
-        projected = np.empty((n, len(axes)), dtype=np.float32)
-        image = np.zeros_like(axes)
-        for here, block in _blocks(rows, index):
-            projected[here] = block @ axes.T - axes @ mean
-            image += projected[here].T @ block
+        image, own = np.zeros_like(axes), np.zeros((len(axes), len(axes)))
+        left = np.zeros(len(axes))  # by the rounding of the rows' mean
+        for _, block in _blocks(rows, index):
+            projected = block @ axes.T - axes @ mean
+            left += projected.sum(axis=0)
+            own += projected.T.astype(np.float64) @ projected
+            image += projected.T @ block
+        image -= np.outer(left, mean).astype(np.float32)
+        old, new = slice(len(basis)), slice(len(basis), len(basis) + len(axes))
+        scatter[new, new] = own
+        scatter[new, old] = image @ basis.T
+        scatter[old, new] = scatter[new, old].T
         basis = np.concatenate([basis, axes])
-        scores = np.concatenate([scores, projected], axis=1)
-    scores = scores.astype(np.float64)
-    squares, turn = np.linalg.eigh(scores.T @ scores)
+    squares, turn = np.linalg.eigh(scatter[: len(basis), : len(basis)])
     spread = np.sqrt(np.maximum(squares[::-1], 0))
-    eps = np.finfo(np.float32).eps
-    # The second: what centring leaves of rows that are all the same.
-    found = spread > max(spread[0] * n * eps, np.linalg.norm(mean) * np.sqrt(n) * 10 * eps)
+    # Less is rounding: of sums over the rows, and of the mean where they are all the same.
+    rounding = max((n + 100) * spread[0], 10 * np.sqrt(n) * np.linalg.norm(mean))
+    found = spread > rounding * np.finfo(np.float32).eps
     turn = turn[:, ::-1].T.astype(np.float32)
     components = turn[found][:n_components] @ basis
     largest = np.abs(components).argmax(axis=1)

@@ -1,6 +1,7 @@
 """Self-supervised pretraining for gene expression, as scikit-learn estimators."""
 
 from . import datasets, evaluation, plotting
+from ._versions import show_versions
 from .byol import ByolTransformer
 from .classifier import SSLClassifier
 from .persistence import load, save
@@ -18,4 +19,5 @@ __all__ = [
     "load",
     "plotting",
     "save",
+    "show_versions",
 ]

@@ -9,8 +9,9 @@ from ._nn.encoder import Encoder
 from ._nn.heads import mlp
 from ._nn.losses import info_nce
 from ._parameters import POSITIVE, SHARE, check_sizes
+from ._training.corruption import n_corrupted
 from ._training.objective import Objective
-from ._training.views import Views, n_corrupted
+from ._training.views import Views
 from .base import BaseSSLTransformer
 
 

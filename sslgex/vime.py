@@ -38,7 +38,7 @@ class VimeObjective(Objective):
         corrupted, _ = views.corrupted(self.corruption_rate)
         (h,) = self.represent([corrupted])
         # As in VIME's code: where donor and sample agree (zeros!) nothing was corrupted.
-        mask = (corrupted != views.clean).to(h.dtype)
+        mask = corrupted != views.clean
         return self.mask_decoder(h, mask, "bce") + self.alpha * self.feature_decoder(
             h, views.clean, "mse"
         )

@@ -12,7 +12,16 @@ PACKAGE = Path(sslgex.__file__).parent
 LAYERS = [
     ["_nn"],
     ["_training"],
-    ["_callbacks", "_docs", "_fitting", "_inputs", "_labels", "_parameters", "datasets"],
+    [
+        "_callbacks",
+        "_docs",
+        "_fitting",
+        "_inputs",
+        "_labels",
+        "_parameters",
+        "_versions",
+        "datasets",
+    ],
     ["base"],
     ["_head", "_linear_path", "_propagation", "_unfrozen", "_pooled"],
     ["_untrained", "_encoders", "_finish", "scarf", "vime", "byol"],

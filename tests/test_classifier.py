@@ -89,6 +89,7 @@ def assert_sensible(clf, X, y):
     [(30, 1000), (33, 32), (33, 16), (3, 2), (2, 32)],
     ids=["batch-beyond-n", "last-batch-of-one", "twice-and-one", "three-by-two", "two-rows"],
 )
+@pytest.mark.filterwarnings("ignore:Of the L2 penalties")
 def test_any_number_of_rows_and_batch_size_fit(data, route, n, batch_size):
     X, y = data
     rows = np.concatenate([np.flatnonzero(y == label)[: n // 2 + 1] for label in np.unique(y)[:2]])

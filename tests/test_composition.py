@@ -1,7 +1,9 @@
 """The estimators inside scikit-learn's: searches, pipelines, routing, jobs, caches, labels."""
 
+import joblib
 import numpy as np
 import pytest
+import torch
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -269,6 +271,18 @@ def test_two_jobs_give_what_one_gives(data, scarf, backend):
             scores = cross_val_score(estimator, X, y, cv=2, n_jobs=2, error_score="raise")
         np.testing.assert_allclose(scores, alone, atol=0.04)
     assert all(state[k].equal(v) for k, v in scarf.encoder_.state_dict().items())
+
+
+def threads_after_a_fit(X):
+    """Return how many threads torch has in the process of a fit."""
+    clone(METHODS["scarf"]).fit(X)
+    return torch.get_num_threads()
+
+
+def test_jobs_share_the_processors(data, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)  # joblib hands it on as it is
+    found = Parallel(2)(delayed(threads_after_a_fit)(data[0]) for _ in range(2))
+    assert found == [max(1, joblib.cpu_count() // 2)] * 2
 
 
 def test_a_fitted_estimator_embeds_from_several_threads_at_once(data, scarf):

@@ -35,7 +35,8 @@ def test_examples_run(obj):
 def documented(obj):
     """Return {parameter: its type line} from the numpydoc section."""
     doc = inspect.getdoc(obj)
-    section = re.search(r"Parameters\n-+\n(.*?)(?=\n\n\w+[ \w]*\n-+\n|\Z)", doc, re.S).group(1)
+    section = re.search(r"Parameters\n-+\n(.*?)(?=\n\n\w+[ \w]*\n-+\n|\Z)", doc, re.S)
+    section = section.group(1) if section else ""  # there may be no parameters
     lines = re.findall(r"^(\*{0,2}\w+(?:, \w+)*) : (.*)$", section, re.M)
     return {name: kind for names, kind in lines for name in names.split(", ")}
 

@@ -101,8 +101,8 @@ def engine(objective, *, validation=True, lr=1e-3, max_epochs=3, callbacks=(), n
     rows = Rows([data(3, n)])
     kw = {"batch_size": 10, "device": CPU}
     train, held_out = np.arange(n // 2), np.arange(n // 2, n)
-    source = MemorySource(rows, train, generator=generator(4), **kw)
-    held_out = MemorySource(rows, train, generator=generator(5), held_out=held_out, **kw)
+    source = MemorySource(rows, train, seed=4, **kw)
+    held_out = MemorySource(rows, train, seed=5, held_out=held_out, **kw)
     return Engine(
         objective,
         source=source,

@@ -68,6 +68,34 @@ def test_there_are_no_more_components_than_the_rows_have():
     assert principal_components(Rows([few]), 10, seed=0)[0].shape == (3, 30)
     flat = rng.normal(size=(50, 2)) @ rng.normal(size=(2, 30))
     assert principal_components(Rows([flat]), 10, seed=0)[0].shape == (2, 30)
+    same = np.repeat(rng.normal(8, 2, size=(1, 300)), 50, axis=0)
+    assert principal_components(Rows([same]), 10, seed=0)[0].shape == (0, 300)
+
+
+@pytest.mark.parametrize("mean", [0, 8, 500])
+def test_all_components_are_exact_where_there_are_few(mean):
+    rng = np.random.default_rng(0)
+    X = rng.normal(mean, 2, size=(70, 300))
+    X[:, :5] = 1.0
+    X[60:] = X[:10]
+    found, deviations = principal_components(Rows([X]), 128, seed=0)
+    _, known, axes = np.linalg.svd(X - X.mean(axis=0))
+    assert len(found) == 59
+    np.testing.assert_allclose(deviations, known[:59] / np.sqrt(70), rtol=1e-4)
+    np.testing.assert_allclose(np.abs((found * axes[:59]).sum(axis=1)), 1, atol=1e-3)
+
+
+def test_the_first_of_many_components_are_exact():
+    """The spectrum of expression data falls slowly."""
+    rng = np.random.default_rng(0)
+    left, right = (np.linalg.qr(rng.normal(size=(n, 500)))[0] for n in (1000, 600))
+    X = left * np.arange(1, 501) ** -0.6 @ right.T
+    X -= X.mean(axis=0)
+    found, _ = principal_components(Rows([X]), 128, seed=0)
+    known = np.linalg.svd(X)[2][:128]
+    assert ((found[:64] @ known[:64].T) ** 2).sum() / 64 > 0.999
+    share = ((X @ found.T) ** 2).sum() / ((X @ known.T) ** 2).sum()
+    assert share > 0.99
 
 
 def test_an_encoder_lends_its_components_of_the_whole_pool(data, scarf, fitted):

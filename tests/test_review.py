@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 from sslgex import ByolTransformer, ScarfTransformer, SSLClassifier
 from sslgex._head import LinearHead
 from sslgex._nn.losses import cosine_loss, info_nce
-from sslgex._training.views import n_corrupted
+from sslgex._training.corruption import n_corrupted
 from sslgex.datasets import make_expression
 
 

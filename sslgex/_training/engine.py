@@ -15,7 +15,8 @@ from torch import nn
 
 from .._nn.init import lend_generator
 from .._nn.losses import spread
-from .._nn.wide import Optimizer, Wide, adamw
+from .._nn.update import Optimizer, adamw
+from .._nn.wide import Wide
 from .objective import Objective
 from .schedule import SCHEDULES
 from .views import MemorySource
@@ -101,6 +102,9 @@ class Engine(NeuralNet):
             self.fit(None)
         finally:
             lend_generator(self.objective, None)
+            for module in self.objective.modules():
+                if isinstance(module, Wide):
+                    module.deferred = None
             self.objective.zero_grad(set_to_none=True)
             self.objective.to("cpu").eval()
             self.objective.representation = None
@@ -128,6 +132,7 @@ class Engine(NeuralNet):
             for views in self.source:
                 self.train_batch(views, self.lr * factor(step, n_steps), total)
                 step += 1
+                del views  # before the next are made
             rate = self.optimizers_[0].param_groups[0]["lr"]
             representation = self.module_.representation  # validation leaves one of its own
             loss = float(total) / self.source.bounds[-1]

@@ -8,6 +8,7 @@ from torch import nn
 
 from .._nn.encoder import BatchNorm
 from .._nn.momentum import momentum_copy
+from .._nn.wide import squared_distance
 from .engine import Engine
 from .objective import Objective
 from .rows import Rows
@@ -95,8 +96,7 @@ class FineTuning(Objective):
         losses = F.cross_entropy(logits, self.codes[rows], reduction="none")
         loss = (losses * self.weight[rows]).mean() + self.penalty * self.head.weight.square().sum()
         if self.anchor:
-            pairs = zip(self.encoder.parameters(), self.origin.parameters(), strict=True)
-            loss = loss + self.anchor * sum((now - then).square().sum() for now, then in pairs)
+            loss = loss + self.anchor * squared_distance(self.encoder, self.origin)
         return loss
 
     @property

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 # Rows that pass through the encoder together outside of training. Always the same shape, so that
 # a row's result cannot depend on its neighbours or on how many there are.
 BLOCK = 128
+CHUNK = 65_536  # values at a time: temporaries stay in the cache
 
 
 @dataclass(frozen=True)
@@ -57,35 +58,51 @@ class Rows:
         return int(self.starts[-1])
 
     @cached_property
-    def _flat(self) -> list[np.ndarray | None]:
-        """Dense matrices as flat views: `take` is several times faster than fancy indexing."""
-        return [
-            m.reshape(-1) if isinstance(m, np.ndarray) and m.flags.c_contiguous else None
-            for m in self.matrices
-        ]
+    def dtype(self) -> type:
+        """Return what values are standardised in.
+
+        float64 where a matrix is float64: a large mean would eat the digits of a small spread.
+        """
+        return np.float64 if any(m.dtype == np.float64 for m in self.matrices) else np.float32
 
     def take(self, index: np.ndarray) -> np.ndarray:
         """Return the rows ``index`` as a float32 array of shape (len(index), n_features)."""
         out = np.empty((len(index), self.n_features), dtype=np.float32)
-        # What float32 cannot hold becomes infinite; whoever calls says so in words.
-        with np.errstate(over="ignore"):
-            for part, here, local in self._locate(index):
-                values = self.matrices[part][local]
-                out[here] = self._standardise(values.toarray() if sp.issparse(values) else values)
+        size = max(1, CHUNK // self.n_features)
+        for start in range(0, len(index), size):
+            some = slice(start, start + size)
+            self.standardise(self.raw(index[some]), out[some])
         return out
 
-    def entries(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """Return the values at (rows[i], columns[i]) as a float32 vector."""
-        out = np.empty(len(rows), dtype=np.float32)
-        for part, here, local in self._locate(rows):
-            genes = columns[here]
-            flat = self._flat[part]
-            if flat is not None:
-                values = flat.take(local * self.n_features + genes)
-            else:
-                values = np.asarray(self.matrices[part][local, genes]).reshape(-1)
-            out[here] = self._standardise(values, genes)
+    def raw(self, index: np.ndarray) -> np.ndarray:
+        """Return a copy of the rows ``index`` as they are, in `dtype`."""
+        if len(self.matrices) == 1:
+            return self._cast(self.matrices[0][index])
+        out: np.ndarray = np.empty((len(index), self.n_features), dtype=self.dtype)
+        for part, here, local in self._locate(index):
+            out[here] = self._cast(self.matrices[part][local])
         return out
+
+    def raw_entries(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Return the values at (rows[i], columns[i]) as they are, in `dtype`."""
+        out: np.ndarray = np.empty(len(rows), dtype=self.dtype)
+        for part, here, local in self._locate(rows):
+            genes, flat = columns[here], self._flat[part]
+            if flat is not None:
+                out[here] = flat.take(local * self.n_features + genes, mode="clip")
+            else:
+                out[here] = np.asarray(self.matrices[part][local, genes]).reshape(-1)
+        return out
+
+    def standardise(self, raw: np.ndarray, out: np.ndarray) -> None:
+        """Write the standardised values of whole rows, and overwrite ``raw`` on the way."""
+        # What float32 cannot hold becomes infinite; whoever calls says so in words.
+        with np.errstate(over="ignore"):
+            if self.mean is None:
+                out[...] = raw
+            else:
+                raw -= self._moments[0]
+                np.divide(raw, self._moments[1], out=out, casting="same_kind")
 
     def blocks(self, size: int = BLOCK) -> Iterator[np.ndarray]:
         """Yield all rows in order, ``size`` at a time, the last block filled with zeros."""
@@ -138,15 +155,19 @@ class Rows:
             here = np.flatnonzero(parts == part)
             yield int(part), here, index[here] - self.starts[part]
 
-    def _standardise(self, values: np.ndarray, genes: np.ndarray | slice = slice(None)):
-        if self.mean is None:
-            return values
-        # In float64 for float64 input: a large mean would eat the digits of a small spread.
-        dtype = np.float64 if values.dtype == np.float64 else np.float32
-        mean, scale = self._moments[dtype]
-        return (values.astype(dtype, copy=False) - mean[genes]) / scale[genes]
+    def _cast(self, values) -> np.ndarray:
+        values = values.toarray() if sp.issparse(values) else values
+        with np.errstate(over="ignore"):
+            return values.astype(self.dtype, copy=False)
 
     @cached_property
-    def _moments(self) -> dict[type, tuple[np.ndarray, np.ndarray]]:
-        mean, scale = np.asarray(self.mean), np.asarray(self.scale)
-        return {t: (mean.astype(t), scale.astype(t)) for t in (np.float64, np.float32)}
+    def _flat(self) -> list[np.ndarray | None]:
+        """Dense matrices as flat views: `take` is several times faster than fancy indexing."""
+        return [
+            m.reshape(-1) if isinstance(m, np.ndarray) and m.flags.c_contiguous else None
+            for m in self.matrices
+        ]
+
+    @cached_property
+    def _moments(self) -> tuple[np.ndarray, np.ndarray]:
+        return np.asarray(self.mean, self.dtype), np.asarray(self.scale, self.dtype)

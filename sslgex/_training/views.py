@@ -1,6 +1,5 @@
 """Batches and their corrupted views."""
 
-import math
 from collections.abc import Iterator
 from functools import partial
 
@@ -8,13 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .corruption import choose, n_corrupted, replaced
 from .rows import Rows
 from .seeds import Seeds
-
-
-def n_corrupted(rate: float, n_features: int) -> int:
-    """Return floor(rate * n_features); 0.29 of 100 is 29, whatever binary fractions say."""
-    return math.floor(rate * n_features + 1e-9)
 
 
 class Views:
@@ -31,8 +26,7 @@ class Views:
     def __init__(self, source: "MemorySource", index: np.ndarray):
         self._source = source
         self.index = index
-        self._values = source.rows.take(index)
-        self.clean = torch.from_numpy(self._values).to(source.device)
+        self.clean = torch.from_numpy(source.rows.take(index)).to(source.device)
 
     def corrupted(self, rate: float, *, exact: bool = False) -> tuple[Tensor, Tensor]:
         """Replace entries by draws from their genes' empirical marginals.
@@ -56,20 +50,17 @@ class Views:
             Which entries were replaced.
         """
         source = self._source
-        n, n_features = self._values.shape
-        draw = torch.rand(n, n_features, generator=source.generator)
+        n, n_features = self.clean.shape
         if exact:
-            chosen = draw.topk(n_corrupted(rate, n_features), dim=1, sorted=False).indices
-            mask = torch.zeros(n, n_features, dtype=torch.bool).scatter_(1, chosen, True)
+            counts = np.full(n, n_corrupted(rate, n_features))
         else:
-            mask = draw < rate
-        flat = np.flatnonzero(mask.numpy())
-        donors = torch.randint(len(source.index), (len(flat),), generator=source.generator)
-        values = self._values.copy()
-        values.reshape(-1)[flat] = source.rows.entries(
-            source.index[donors.numpy()], flat % n_features
+            counts = source.rng.binomial(n_features, rate, size=n)
+        mask = choose(counts, n_features, source.rng)
+        values = replaced(source.rows, self.index, mask, source.index, source.rng)
+        return (
+            torch.from_numpy(values).to(source.device),
+            torch.from_numpy(mask).to(source.device),
         )
-        return torch.from_numpy(values).to(source.device), mask.to(source.device)
 
 
 class MemorySource:
@@ -83,9 +74,9 @@ class MemorySource:
         The training rows: what batches are made of and where donors come from.
     batch_size : int
         Rows per batch. A last batch of one row, which BatchNorm cannot use, joins the one before.
-    generator : torch.Generator
-        Draws the order of the rows and the corruption, on the CPU: one seed, one run, whatever
-        the device.
+    seed : int
+        Of the order of the rows and of the corruption, drawn on the CPU: one seed, one run,
+        whatever the device.
     device : torch.device
         Where the views go.
     held_out : ndarray of int, optional
@@ -99,13 +90,14 @@ class MemorySource:
         index: np.ndarray,
         *,
         batch_size: int,
-        generator: torch.Generator,
+        seed: int,
         device: torch.device,
         held_out: np.ndarray | None = None,
     ):
         self.rows = rows
         self.index = index
-        self.generator = generator
+        self.seed = seed
+        self.rng = new_rng(seed)
         self.device = device
         self.held_out = held_out
         n = len(index if held_out is None else held_out)
@@ -121,13 +113,17 @@ class MemorySource:
     def __iter__(self) -> Iterator[Views]:
         """Pass once over the rows: shuffled for training, in order and repeatable held out."""
         if self.held_out is None:
-            order = torch.randperm(len(self.index), generator=self.generator).numpy()
-            order = self.index[order]
+            order = self.rng.permutation(self.index)
         else:
-            self.generator.manual_seed(self.generator.initial_seed())
+            self.rng = new_rng(self.seed)
             order = self.held_out
         for start, stop in zip(self.bounds[:-1], self.bounds[1:], strict=True):
             yield Views(self, order[start:stop])
+
+
+def new_rng(seed: int) -> np.random.Generator:
+    """Return numpy's fastest generator."""
+    return np.random.Generator(np.random.SFC64(seed))
 
 
 def make_sources(
@@ -141,7 +137,7 @@ def make_sources(
 ) -> tuple[MemorySource, MemorySource | None]:
     """Return the batches to train on and, if rows are held out, those to validate on."""
     make = partial(MemorySource, rows, train, batch_size=min(batch_size, len(train)), device=device)
-    source = make(generator=seeds.generator("batches"))
+    source = make(seed=seeds.integer("batches"))
     if held_out is None:
         return source, None
-    return source, make(generator=seeds.generator("validation"), held_out=held_out)
+    return source, make(seed=seeds.integer("validation"), held_out=held_out)

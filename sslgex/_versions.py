@@ -1,0 +1,44 @@
+"""What a report of a problem should say about the machine."""
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+
+from ._nn.product import onednn
+
+PACKAGES = ("scikit-learn", "torch", "skorch", "numpy", "scipy", "joblib", "pandas", "anndata")
+
+
+def show_versions() -> None:
+    """Print versions and what of this machine sslgex uses, for reports of problems.
+
+    "oneDNN products" tells whether the widest matrix products on the CPU go through an operator of
+    torch's that is private; the environment variable ``SSLGEX_ONEDNN=0`` switches it off.
+
+    Examples
+    --------
+    >>> import sslgex
+    >>> sslgex.show_versions()  # doctest: +SKIP
+    """
+    for name, value in versions().items():
+        print(f"{name:>16}: {value}")
+
+
+def versions() -> dict[str, str]:
+    """Return what `show_versions` prints."""
+    from . import __version__
+
+    said = {"sslgex": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            said[package] = version(package)
+        except PackageNotFoundError:
+            said[package] = "not installed"
+    said["system"] = platform.platform()
+    said["processor"] = torch.backends.cpu.get_cpu_capability()
+    said["threads"] = str(torch.get_num_threads())
+    cuda = torch.cuda.is_available()
+    said["GPU"] = torch.cuda.get_device_name() if cuda else "none that torch can use"
+    said["oneDNN products"] = onednn()
+    return said

@@ -44,7 +44,7 @@ def principal_components(
     """
     index = np.arange(len(rows)) if index is None else index
     n = len(index)
-    # Weights that sum to zero: the rows' mean cancels in what they weigh, here and below.
+    # Weights that sum to zero: the rows' mean cancels in what they weigh.
     weights = np.random.default_rng(seed).standard_normal((n, WIDTH), dtype=np.float32)
     weights -= weights.mean(axis=0)
     mean = np.zeros(rows.n_features)
@@ -60,13 +60,11 @@ def principal_components(
         if not len(axes):
             break
         image, own = np.zeros_like(axes), np.zeros((len(axes), len(axes)))
-        left = np.zeros(len(axes))  # by the rounding of the rows' mean
         for _, block in _blocks(rows, index):
-            projected = block @ axes.T - axes @ mean
-            left += projected.sum(axis=0)
+            block -= mean
+            projected = block @ axes.T
             own += projected.T.astype(np.float64) @ projected
             image += projected.T @ block
-        image -= np.outer(left, mean).astype(np.float32)
         old, new = slice(len(basis)), slice(len(basis), len(basis) + len(axes))
         scatter[new, new] = own
         scatter[new, old] = image @ basis.T
@@ -74,9 +72,7 @@ def principal_components(
         basis = np.concatenate([basis, axes])
     squares, turn = np.linalg.eigh(scatter[: len(basis), : len(basis)])
     spread = np.sqrt(np.maximum(squares[::-1], 0))
-    # Less is rounding: of sums over the rows, and of the mean where they are all the same.
-    rounding = max((n + 100) * spread[0], 10 * np.sqrt(n) * np.linalg.norm(mean))
-    found = spread > rounding * np.finfo(np.float32).eps
+    found = spread > (n + 100) * spread[0] * np.finfo(np.float32).eps  # less is rounding
     turn = turn[:, ::-1].T.astype(np.float32)
     components = turn[found][:n_components] @ basis
     largest = np.abs(components).argmax(axis=1)

@@ -122,6 +122,15 @@ def test_no_gradient_outlives_the_step():
     assert all(w.grad is None for group in optimizer.param_groups for w in group["params"])
 
 
+def test_a_copy_made_in_training_is_a_plain_layer():
+    layer = WideInput(N, H, generator())
+    layer.optimizer(lr=1e-3, weight_decay=0.0)
+    taken = copy.deepcopy(layer)
+    taken([torch.randn(B, N)])[0].sum().backward()
+    assert layer.deferred == []
+    assert taken.linear.weight.grad is not None
+
+
 def test_outside_of_training_they_are_plain_layers():
     layer = WideInput(N, H, generator())
     layer([torch.randn(B, N)])[0].sum().backward()

@@ -27,6 +27,12 @@ class Wide(nn.Module):
     deferred: list | None = None
     pulls: list
 
+    def __getstate__(self) -> dict:
+        # A copy made in the midst of training has no optimiser that would ask for gradients.
+        state = self.__dict__ | {"deferred": None}
+        state.pop("pulls", None)
+        return state
+
     def optimizer(self, *, lr: float, weight_decay: float) -> Optimizer:
         """Return the optimiser of this layer's weights."""
         blocks = self.blocks([p.detach() for p in self.parameters()])

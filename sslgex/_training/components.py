@@ -8,7 +8,7 @@ import torch
 from .rows import Rows
 
 WIDTH = 44  # directions that one pass over the rows finds
-PASSES = 6  # together twice the components wanted: what makes the last of these exact
+SPARE = 2  # times the directions asked for: what brings the last of these near the truth
 SIZE = 128  # rows at a time
 
 
@@ -54,8 +54,9 @@ def principal_components(
         image += weights[here].T @ block
     mean = mean.astype(np.float32)
     basis = np.empty((0, rows.n_features), dtype=np.float32)
-    scatter = np.zeros((PASSES * WIDTH, PASSES * WIDTH))  # of the rows, in the basis
-    for _ in range(PASSES):
+    passes = -(-SPARE * n_components // WIDTH)
+    scatter = np.zeros((passes * WIDTH, passes * WIDTH))  # of the rows, in the basis
+    for _ in range(passes):
         axes = _orthonormal(image, basis)
         if not len(axes):
             break

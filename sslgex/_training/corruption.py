@@ -32,8 +32,10 @@ def choose(counts: np.ndarray, n_features: int, rng: np.random.Generator) -> np.
     mask : ndarray of shape (n, n_features), bool
         Which entries were chosen.
     """
-    n = len(counts)
-    threshold = min(255, round(256 * counts.mean() / n_features))
+    n, share = len(counts), counts.mean() / n_features
+    if share > 0.9:  # the last few that are missing would take long to find
+        return ~choose(n_features - counts, n_features, rng)
+    threshold = round(256 * share) if share > 1 / 64 else 0
     mask = words(n * n_features, np.uint8, rng) < threshold
     missing = counts - np.count_nonzero(mask.reshape(n, n_features), axis=1)
     while missing.any():

@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 import torch
 
 from ._nn.product import onednn
+from ._training.threads import share
 
 PACKAGES = ("scikit-learn", "torch", "skorch", "numpy", "scipy", "joblib", "pandas", "anndata")
 
@@ -37,7 +38,7 @@ def versions() -> dict[str, str]:
             said[package] = "not installed"
     said["system"] = platform.platform()
     said["processor"] = torch.backends.cpu.get_cpu_capability()
-    said["threads"] = str(torch.get_num_threads())
+    said["threads"] = str(min(torch.get_num_threads(), share()))
     cuda = torch.cuda.is_available()
     said["GPU"] = torch.cuda.get_device_name() if cuda else "none that torch can use"
     said["oneDNN products"] = onednn()

@@ -38,6 +38,7 @@ from ._training.rows import Rows
 from ._training.schedule import SCHEDULES
 from ._training.seeds import Seeds
 from ._training.stopping import EarlyStopping
+from ._training.threads import share_of_processors
 from ._training.views import make_sources
 from ._training.warning import warn_user
 
@@ -130,6 +131,7 @@ class BaseSSLTransformer(
 
     @_fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing
+    @share_of_processors()
     def fit(self, X, y=None, *, X_unlabeled=None):
         """Pretrain the encoder.
 

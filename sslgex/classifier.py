@@ -33,6 +33,7 @@ from ._inputs import (
 from ._labels import check_classes, check_labels
 from ._parameters import COUNT, POSITIVE, SHARE, PresetMixin, check_sizes
 from ._training.device import resolve_device
+from ._training.threads import share_of_processors
 from ._training.warning import warn_user
 from ._untrained import UntrainedTransformer
 from .base import BaseSSLTransformer
@@ -302,6 +303,7 @@ class SSLClassifier(
 
     @_fit_context(prefer_skip_nested_validation=False)
     @all_or_nothing
+    @share_of_processors()
     def fit(self, X, y, sample_weight=None, *, X_unlabeled=None):
         """Fit the classifier, and pretrain its encoder if that is unfitted.
 

@@ -1,9 +1,12 @@
 """The estimators inside scikit-learn's: searches, pipelines, routing, jobs, caches, labels."""
 
+from unittest import mock
+
 import joblib
 import numpy as np
 import pytest
 import torch
+from joblib.externals.loky import get_reusable_executor
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -24,6 +27,8 @@ from sklearn.utils.parallel import Parallel, delayed
 
 import sslgex.base
 from sslgex import ByolTransformer, ScarfTransformer, SSLClassifier, VimeTransformer
+from sslgex._training import threads
+from sslgex._training.engine import Engine
 from sslgex.datasets import make_expression
 
 SMALL = {"hidden_layer_sizes": (8, 8), "max_epochs": 2, "batch_size": 32, "random_state": 0}
@@ -283,6 +288,36 @@ def test_jobs_share_the_processors(data, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)  # joblib hands it on as it is
     found = Parallel(2)(delayed(threads_after_a_fit)(data[0]) for _ in range(2))
     assert found == [max(1, joblib.cpu_count() // 2)] * 2
+
+
+def threads_in_training(X):
+    """Return how many threads torch has within a fit, and after it."""
+    seen = []
+    original = Engine.run
+
+    def run(engine):
+        seen.append(torch.get_num_threads())
+        return original(engine)
+
+    with mock.patch.object(Engine, "run", run):
+        clone(METHODS["scarf"]).fit(X)
+    return *seen, torch.get_num_threads()
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_jobs_told_to_take_all_processors_take_their_share(data, monkeypatch, shared):
+    # Two workers of two threads each on two processors took 6.6 times as long as of one.
+    monkeypatch.setenv(threads.SWITCH, str(int(shared)))
+    told = max(2, joblib.cpu_count())
+    with joblib.parallel_config("loky", n_jobs=2, inner_max_num_threads=told):
+        found = Parallel()(delayed(threads_in_training)(data[0]) for _ in range(2))
+    get_reusable_executor().shutdown()  # its workers have this test's environment
+    share = max(1, joblib.cpu_count() // 2) if shared else told
+    assert found == [(share, told)] * 2
+
+
+def test_the_first_process_keeps_its_threads():
+    assert threads.share() == joblib.cpu_count()
 
 
 def test_a_fitted_estimator_embeds_from_several_threads_at_once(data, scarf):

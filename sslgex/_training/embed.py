@@ -8,9 +8,11 @@ import torch
 
 from .._nn.encoder import Encoder
 from .rows import BLOCK, Rows
+from .threads import share_of_processors
 
 
 @torch.no_grad()
+@share_of_processors()
 def embed(
     encoder: Encoder, rows: Rows, device: torch.device, check: Callable[[np.ndarray], None]
 ) -> np.ndarray:

@@ -1,0 +1,60 @@
+"""As many threads as a worker process has processors.
+
+The threads of OpenMP and BLAS wait busily for each other: two workers of two threads each on two
+processors do the work of one several times slower. joblib gives its workers their share, but not
+where ``inner_max_num_threads`` or ``OMP_NUM_THREADS`` says otherwise, nor do multiprocessing's own
+pools. The bits of a result do not depend on the number of threads.
+"""
+
+import multiprocessing
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+import torch
+from joblib import cpu_count
+from threadpoolctl import threadpool_info, threadpool_limits
+
+SWITCH = "SSLGEX_SHARE_PROCESSORS"  # environment variable; "0" leaves the threads as they are
+
+
+@contextmanager
+def share_of_processors() -> Iterator[None]:
+    """In a worker, have no more threads than the worker's share of the processors."""
+    before, most = torch.get_num_threads(), share()
+    if before <= most:
+        yield
+        return
+    limits = {found["prefix"]: min(found["num_threads"], most) for found in threadpool_info()}
+    torch.set_num_threads(most)
+    try:
+        with threadpool_limits(limits):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def share() -> int:
+    """Return how many processors this process has for itself, at least 1."""
+    if multiprocessing.parent_process() is None or os.environ.get(SWITCH) == "0":
+        return cpu_count()
+    return max(1, cpu_count() // n_workers())
+
+
+def n_workers() -> int:
+    """Return how many workers this one's parent has, itself included."""
+    try:
+        # The parent by the system's word: a fork server stands between it and Python's.
+        siblings = psutil.Process(os.getppid()).children()
+        python = psutil.Process().exe()
+    except psutil.Error:
+        return 1
+    return max(1, sum(_is_worker(process, python) for process in siblings))
+
+
+def _is_worker(process: psutil.Process, python: str) -> bool:
+    try:
+        return process.exe() == python and "resource_tracker" not in " ".join(process.cmdline())
+    except psutil.Error:  # it ended meanwhile, or is not ours
+        return False

@@ -1,6 +1,17 @@
-"""Datasets that need no download: real breast cancer profiles and a simulator."""
+"""Datasets: real breast cancer profiles, a simulator, builders of the study's sets."""
 
+from sslgex.datasets._archs4 import build_archs4
+from sslgex.datasets._common import common_genes
 from sslgex.datasets._simulator import make_expression
+from sslgex.datasets._split import paper_split
+from sslgex.datasets._tcga import build_tcga
 from sslgex.datasets._tcga_brca import load_tcga_brca
 
-__all__ = ["load_tcga_brca", "make_expression"]
+__all__ = [
+    "build_archs4",
+    "build_tcga",
+    "common_genes",
+    "load_tcga_brca",
+    "make_expression",
+    "paper_split",
+]

@@ -32,6 +32,8 @@ class ARCHS4File:
     dtype : numpy.dtype
         Of the counts; uint32 in files of version 2.
     n_samples, n_genes : int
+    gene_kinds : list of {"symbol", "ensembl"}
+        Which names the genes have.
 
     Raises
     ------
@@ -66,7 +68,8 @@ class ARCHS4File:
             )
         counts = self._dataset("data/expression")
         accessions = self._sample_field("geo_accession")
-        genes = self._gene_field("symbol") or self._gene_field("ensembl")
+        self.gene_kinds = [kind for kind in _GENES if self._gene_field(kind) is not None]
+        genes = self._gene_field(self.gene_kinds[0]) if self.gene_kinds else None
         if counts is None or accessions is None or genes is None:
             parts = {
                 "data/expression": counts,
@@ -137,8 +140,9 @@ class ARCHS4File:
         """
         dataset = self._gene_field(kind)
         if dataset is None:
-            other = next(k for k in _GENES if k != kind)
-            raise ValueError(f"{self.path} has no names of kind {kind!r}; it has {other!r}.")
+            raise ValueError(
+                f"{self.path} has no gene names of kind {kind!r}; it has {self.gene_kinds}."
+            )
         return self._strings(dataset)
 
     def metadata(self, field: str) -> np.ndarray:

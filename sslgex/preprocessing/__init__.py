@@ -1,3 +1,9 @@
 """Steps from a matrix of expression values to what an encoder takes, learned in `fit` only."""
 
-__all__: list[str] = []
+from ._aligner import GeneAligner
+from ._gene_filter import GeneFilter
+from ._log_counts import LogCounts
+from ._quantile import QuantileNormalizer
+from ._rank import RankNormalizer
+
+__all__ = ["GeneAligner", "GeneFilter", "LogCounts", "QuantileNormalizer", "RankNormalizer"]

@@ -64,7 +64,7 @@ class Preprocessor(TransformerMixin, BaseEstimator):
             float64 for float64 input, float32 for any other. A data frame if `set_output` says so.
         """
         check_is_fitted(self)
-        return self._transform_checked(self._check(X, reset=False), X)
+        return self._through(self._apply, self._check(X, reset=False), X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -87,10 +87,10 @@ class Preprocessor(TransformerMixin, BaseEstimator):
         """Return X checked: an array, or a CSR matrix without repeated entries."""
         return canonical(check_X(self, X, reset=reset, layer=self.layer))
 
-    def _transform_checked(self, matrix, X):
-        """Return the transformed samples of a checked matrix, named as those of the user's X."""
+    def _through(self, apply, matrix, X):
+        """Return what ``apply`` makes of a checked matrix, under the names of the user's X."""
         dtype = np.float64 if matrix.dtype == np.float64 else np.float32
-        done = (self._apply(block, start).astype(dtype) for start, block in blocks(matrix))
+        done = (apply(block, start).astype(dtype) for start, block in blocks(matrix))
         if sp.issparse(matrix) and self._keeps_zeros:
             Z = sp.vstack([sp.csr_matrix(block) for block in done], format="csr")
         else:

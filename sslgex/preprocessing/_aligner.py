@@ -1,0 +1,346 @@
+"""Any matrix with gene names over one list of genes."""
+
+import copy
+from numbers import Real
+
+import numpy as np
+from sklearn.base import _clone_parametrized, _fit_context
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
+
+from .._fitting import all_or_nothing
+from .._inputs import _values_of_anndata, check_X, column_names, is_anndata
+from .._training.warning import warn_user
+from ._alignment import (
+    Alignment,
+    Matching,
+    first_names,
+    looks_transposed,
+    mixed_kinds,
+    unique_genes,
+)
+from ._base import Preprocessor, blocks, canonical
+from ._reference import genes_of_estimator, genes_of_sequence
+
+SHARE = Interval(Real, 0, 1, closed="both")
+
+
+class GeneAligner(Preprocessor):
+    """Bring any matrix with gene names to one list of genes.
+
+    The columns of a new matrix may be more or fewer than those of the list and in another order.
+    Ensembl ids match whatever their versions (``ENSG00000141510.16``). Columns that mean the same
+    gene are merged, missing genes are filled with their training means, and columns that are no
+    gene of the list are left out.
+
+    Parameters
+    ----------
+    reference : estimator, AnnData, data frame, sequence of str or None, default=None
+        Whose genes the list is:
+
+        - a fitted estimator with ``feature_names_in_``, such as a pretrained encoder. Missing genes
+          are filled with its ``mean_`` (of an `SSLClassifier`, that of its encoder), if it has one;
+        - an AnnData or a data frame, samples in rows. Missing genes are filled with its means;
+        - the names themselves;
+        - None: the genes of the X given to `fit`.
+
+        Where that gives no mean, the mean over the X given to `fit` fills, and 0 where that has
+        not got the gene either.
+    duplicates : {"mean", "sum", "max", "first", "error"}, default="mean"
+        How columns that mean the same gene are merged. "sum" is right for counts.
+    warn_missing : float, default=0.1
+        Beyond this share of missing genes `transform` warns.
+    max_missing : float, default=0.5
+        Beyond this share of missing genes `fit` and `transform` raise.
+    layer : str or None, default=None
+        The layer of an AnnData to read, of `reference` too; its ``X`` by default.
+
+    Attributes
+    ----------
+    genes_ : ndarray of shape (n_genes,) or None
+        The list, as the reference spells it. None if neither X nor the reference has names.
+    fill_values_ : ndarray of shape (n_genes,), float64
+        What missing genes are filled with, in the unit of X.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where X had some.
+
+    Raises
+    ------
+    ValueError
+        In `fit` and `transform`: if too many genes are missing; the message says so if the two
+        sides have different kinds of identifiers, or if X must be transposed.
+
+    See Also
+    --------
+    GeneFilter : Leaves genes out that are hardly expressed.
+
+    Notes
+    -----
+    `reference` is kept as it is by scikit-learn's ``clone``, so that a pretrained encoder survives
+    a grid search.
+
+    An array has no names. It is taken to have the columns of `fit`, or those of the reference if X
+    had no names there either.
+
+    scikit-learn hands an array from step to step, and the names are lost on the way to the encoder,
+    which then warns. ``pipeline.set_output(transform="pandas")`` lets it check them.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sslgex.preprocessing import GeneAligner
+    >>> train = pd.DataFrame([[1.0, 2.0, 3.0], [3.0, 4.0, 5.0]], columns=["ESR1", "GATA3", "KRT5"])
+    >>> aligner = GeneAligner(warn_missing=0.4).fit(train)
+    >>> new = pd.DataFrame([[7.0, 8.0, 10.0, 0.0]], columns=["KRT5", "ESR1", "ESR1", "ACTB"])
+    >>> aligner.transform(new)
+    array([[9., 3., 7.]])
+    >>> print(aligner.report(new))
+    3 genes, 4 columns of X
+    missing: 1 (GATA3)
+    unknown: 1 (ACTB)
+    duplicated: 1 (ESR1)
+    """
+
+    _parameter_constraints: dict = {
+        **Preprocessor._parameter_constraints,
+        "reference": "no_validation",  # `_read_reference` does it
+        "duplicates": [StrOptions({"mean", "sum", "max", "first", "error"})],
+        "warn_missing": [SHARE],
+        "max_missing": [SHARE],
+    }
+
+    def __init__(
+        self, reference=None, *, duplicates="mean", warn_missing=0.1, max_missing=0.5, layer=None
+    ):
+        self.reference = reference
+        self.duplicates = duplicates
+        self.warn_missing = warn_missing
+        self.max_missing = max_missing
+        self.layer = layer
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    @all_or_nothing
+    def fit(self, X, y=None):
+        """Learn the list of genes and what fills those that are missing.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame, AnnData} of shape (n_samples, n_features)
+            Expression profiles, samples in rows.
+        y : None
+            Ignored; present for scikit-learn's Pipeline.
+
+        Returns
+        -------
+        self : GeneAligner
+            The fitted step.
+
+        Warns
+        -----
+        UserWarning
+            If X, being the reference, mixes kinds of identifiers: one gene may be in it twice.
+        """
+        matrix, columns = self._read(X, reset=True)
+        genes, means = self._read_reference()
+        if genes is None and columns is not None:
+            _check_list(columns)
+            genes = unique_genes(columns)
+        self.genes_ = genes
+        matching = self._match(matrix, columns)
+        self._check_match(matching, X)
+        if means is None:
+            zeros = np.zeros(len(matching.genes))
+            total = sum(
+                matching.align(block, self.duplicates, zeros).sum(axis=0)
+                for _, block in blocks(matrix)
+            )
+            means = total / matrix.shape[0]
+        self.fill_values_ = means
+        return self
+
+    def transform(self, X):
+        """Bring expression profiles to the list of genes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame, AnnData} of shape (n_samples, n_columns)
+            Profiles over any genes. Never written to.
+
+        Returns
+        -------
+        X_new : {ndarray, sparse matrix, data frame} of shape (n_samples, n_genes)
+            Profiles over ``genes_``; float64 for float64 input, float32 for any other.
+
+        Warns
+        -----
+        UserWarning
+            If more than `warn_missing` of the genes are missing.
+        """
+        check_is_fitted(self)
+        matrix, columns = self._read(X, reset=False)
+        matching = self._match(matrix, columns)
+        found = self._check_match(matching, X)
+        if found.share_missing > self.warn_missing:
+            warn_user(
+                f"{_missing(found)} and filled with their training means, the same value for "
+                f"every sample.{matching.likely_cause(_row_names(X))}"
+            )
+        return self._through(
+            lambda block, start: matching.align(block, self.duplicates, self.fill_values_),
+            matrix,
+            X,
+        )
+
+    def report(self, X) -> Alignment:
+        """Tell which genes of the list X lacks, has several times, or has beside them.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, data frame, AnnData} of shape (n_samples, n_columns)
+            Profiles over any genes.
+
+        Returns
+        -------
+        alignment : Alignment
+            With the arrays of names ``missing``, ``unknown`` and ``duplicated``, and
+            ``share_missing``; prints as a summary.
+        """
+        check_is_fitted(self)
+        return self._match(*self._read(X, reset=False)).alignment()
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the genes of the list, as the reference spells them.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Names of the columns of `fit`, if that had none; of no effect on named genes.
+
+        Returns
+        -------
+        feature_names_out : ndarray of str
+            Names of the columns that `transform` returns.
+        """
+        check_is_fitted(self)
+        names = _check_feature_names_in(self, input_features)
+        return names if self.genes_ is None else self.genes_
+
+    def __sklearn_clone__(self):
+        # A clone of the reference would come unfitted, or copied with all its values.
+        bare = copy.copy(self)
+        bare.reference = None
+        copied = _clone_parametrized(bare)
+        copied.reference = self.reference
+        return copied
+
+    # The parts of `fit` and `transform`
+
+    def _read(self, X, *, reset: bool):
+        """Return X as a checked matrix, whatever its genes, and the names of its columns."""
+        columns = column_names(X)
+        comparable = reset or self.genes_ is not None
+        if columns is None or not comparable or not all(isinstance(c, str) for c in columns):
+            return canonical(check_X(self, X, reset=reset, layer=self.layer)), None
+        # Compared with no other names: they need not be those of `fit`.
+        own, values, layer = type(self)(), X, self.layer
+        if len(set(columns)) < len(columns):
+            # scikit-learn reads no names where one is there twice.
+            values, layer = _without_names(X, layer), None
+        else:
+            own.n_features_in_, own.feature_names_in_ = len(columns), columns
+        matrix = check_X(own, values, reset=False, layer=layer)
+        if reset:
+            self.n_features_in_ = len(columns)
+            self.feature_names_in_ = columns
+        return canonical(matrix), columns
+
+    def _read_reference(self) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Return the genes and the means that the reference gives."""
+        reference = self.reference
+        if reference is None:
+            return None, None
+        if column_names(reference) is not None:
+            return self._learn_from(reference)
+        if hasattr(reference, "fit"):
+            return genes_of_estimator(reference)
+        return genes_of_sequence(reference), None
+
+    def _learn_from(self, reference) -> tuple[np.ndarray, np.ndarray]:
+        """Return the genes of a data frame or AnnData, and their means."""
+        layer = self.layer if is_anndata(reference) else None
+        try:
+            learned = GeneAligner(duplicates=self.duplicates, layer=layer).fit(reference)
+        except (ValueError, TypeError) as error:
+            raise type(error)(f"{error}\nThis X is the reference.") from None
+        if learned.genes_ is None:
+            raise ValueError("The columns of the reference are numbers, not gene names (str).")
+        return learned.genes_, learned.fill_values_
+
+    def _match(self, matrix, columns: np.ndarray | None) -> Matching:
+        """Match the columns of a checked matrix with the genes."""
+        genes = self.genes_
+        if genes is None:  # no names anywhere: columns pass as they are
+            genes = np.array([f"x{j}" for j in range(matrix.shape[1])], dtype=object)
+        if columns is None:
+            columns = getattr(self, "feature_names_in_", genes)
+        if len(columns) != matrix.shape[1]:
+            raise ValueError(
+                f"X has {matrix.shape[1]:,} columns without names, but the reference has "
+                f"{len(columns):,} genes. Pass a data frame or an AnnData with gene names."
+            )
+        return Matching(columns, genes)
+
+    def _check_match(self, matching: Matching, X) -> Alignment:
+        """Return how X compares with the genes; raise if it cannot be aligned."""
+        found = matching.alignment()
+        if self.duplicates == "error" and len(found.duplicated):
+            raise ValueError(
+                f"{len(found.duplicated):,} genes are in several columns of X (first: "
+                f"{first_names(found.duplicated)}), and duplicates='error'. Merge those columns, "
+                "or set duplicates to the rule by which to do so."
+            )
+        if found.share_missing > self.max_missing:
+            raise ValueError(
+                f"{_missing(found)}, more than max_missing={self.max_missing} allows."
+                f"{matching.likely_cause(_row_names(X))}"
+            )
+        return found
+
+
+def _check_list(genes: np.ndarray) -> None:
+    """Raise for samples in place of genes, warn of genes that may be listed twice."""
+    if looks_transposed(genes):
+        raise ValueError(
+            f"The columns of X look like samples (first: {first_names(genes)}), not genes: X must "
+            "be samples x genes, so transpose it (X.T)."
+        )
+    mixed = mixed_kinds(genes)
+    if mixed:
+        warn_user(
+            f"The genes of X are {mixed}: a gene that has names of both kinds counts as two, and "
+            "a matrix with one kind will lack the others. Translate them into one kind."
+        )
+
+
+def _missing(found: Alignment) -> str:
+    return (
+        f"{len(found.missing):,} of {found.n_genes:,} genes ({found.share_missing:.0%}) are "
+        f"missing from X (first: {first_names(found.missing)})"
+    )
+
+
+def _without_names(X, layer: str | None):
+    """Return the values of an AnnData, or a view of a pandas data frame with numbered columns."""
+    if is_anndata(X):
+        return _values_of_anndata(X, layer)
+    numbered = X.copy(deep=False)
+    numbered.columns = range(X.shape[1])
+    return numbered
+
+
+def _row_names(X) -> np.ndarray | None:
+    """Return the names of the samples, where X has some."""
+    names = X.obs_names if is_anndata(X) else X.index if hasattr(X, "iloc") else None
+    return None if names is None else np.array([str(name) for name in names], dtype=object)

@@ -2,6 +2,7 @@
 
 from sslgex.datasets._archs4 import build_archs4
 from sslgex.datasets._common import common_genes
+from sslgex.datasets._read_expression import read_expression
 from sslgex.datasets._simulator import make_expression
 from sslgex.datasets._split import paper_split
 from sslgex.datasets._tcga import build_tcga
@@ -14,4 +15,5 @@ __all__ = [
     "load_tcga_brca",
     "make_expression",
     "paper_split",
+    "read_expression",
 ]

@@ -6,7 +6,7 @@ import numpy as np
 
 # Where the versions keep the names of the genes, the newest first.
 _GENES = {
-    "symbol": ("meta/genes/symbol", "meta/genes/gene_symbol", "meta/genes"),
+    "symbol": ("meta/genes/symbol", "meta/genes/gene_symbol", "meta/genes/genes", "meta/genes"),
     "ensembl": ("meta/genes/ensembl_gene", "meta/genes/ensembl_gene_id", "meta/genes/ensembl_id"),
 }
 # Likewise a field of the samples: version 2 has a group for them, version 1 a prefix.

@@ -19,7 +19,7 @@ def import_anndata(purpose: str):
 
 def keep_large_classes(obs, minimum: int):
     """Return the samples whose class has at least `minimum`, and how many others there are."""
-    sizes = obs["label"].value_counts()
+    sizes = obs["label"].value_counts().sort_index()
     kept = obs[obs["label"].map(sizes) >= minimum]
     if not len(kept):
         raise ValueError(

@@ -193,8 +193,9 @@ def _note_sample_line(line: str, notes: dict) -> None:
     name, *values = _split(line, "\t")
     if name.startswith("!Sample_"):
         name = name.removeprefix("!Sample_")
-        again = sum(key == name or key.startswith(f"{name}_again") for key in notes)
-        notes[f"{name}_again{again}" if again else name] = values
+        # The characteristics come in a line each, all of the same name.
+        again = sum(re.fullmatch(rf"{re.escape(name)}(_\d+)?", key) is not None for key in notes)
+        notes[f"{name}_{again + 1}" if again else name] = values
 
 
 def _split(line: str, sep: str) -> list[str]:

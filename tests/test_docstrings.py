@@ -16,7 +16,11 @@ CLASSES = [obj for obj in PUBLIC if isinstance(obj, type)]
 PUBLIC += [load_tcga_brca, make_expression, testing.check_pretrainer]
 PUBLIC += [getattr(plotting, name) for name in plotting.__all__]
 # What these return has no constructor for users: its attributes are documented, not parameters.
-RETURNED = (evaluation.LabelEfficiencyResults, evaluation.Comparison)
+RETURNED = (
+    evaluation.LabelEfficiencyResults,
+    evaluation.Comparison,
+    evaluation.LeakageReport,
+)
 PUBLIC += [obj for name in evaluation.__all__ if (obj := getattr(evaluation, name)) not in RETURNED]
 
 

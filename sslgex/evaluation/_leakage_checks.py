@@ -1,0 +1,183 @@
+"""What one step lets through, found by running it on perturbed input."""
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+from sklearn.base import clone
+
+from ._leakage_held import equal_to, fitted_parts, has_seen, variables_of
+from ._leakage_report import Finding
+from ._leakage_rows import difference, perturb, rows_of, unperturbed
+from ._leakage_steps import Data, Step, apply, calling, first_that_runs, fit, respond, unfitted_copy
+
+FACTORS = (2, 1)  # of perturbed values; a step that refuses twice the values gets other rows' only
+ATTEMPTS = 3  # at labels permuted such that the step accepts them
+IN_PIPELINE = (
+    "Fit it on the training rows: as an estimator with fit and transform in a Pipeline, "
+    "cross-validated as a whole."
+)
+IN_FIT = "Learn in fit what it takes from the rows of transform."
+AS_ARGUMENTS = "Hand no data to the constructor; fit gets the X and y of the training rows."
+UNFITTED = "Pass it unfitted, for each split to fit it, or fit it on other samples."
+
+
+def audit_function(step: Step, data: Data, rng) -> tuple[object, list[Finding], list[str]]:
+    """Return what a callable makes of all rows, its leaks, and what cannot be told of it."""
+    held = variables_of(step.does)
+    findings, notes = _fitted_before(step, list(held.values()), data)
+    for outside in [*equal_to(data.y, held), *equal_to(data.X, held)]:
+        notes.append(
+            f"Step {step.name!r} reads {outside!r} from outside, which equals its input: what it "
+            "does with that cannot be told. Let it use its arguments."
+        )
+    X = unperturbed(data.X)
+    with calling(step, "on the data as they are"):
+        plain = apply(step, X, data.y)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # said once already
+            again = apply(step, X, data.y)
+    if difference(plain, again, np.arange(data.X.shape[0])):
+        return plain, findings, [*notes, _unseeded(step)]
+
+    def run(X):
+        return apply(step, X, data.y)
+
+    other = _on_other_values(step, run, data.X, data.test, rng)
+    changed = difference(plain, other, data.train)
+    if changed:
+        what = "values of the test rows change the training rows"
+        findings.append(Finding(step.name, what, changed, IN_PIPELINE))
+    else:
+        # Otherwise this follows, and is cured along.
+        findings += _transductive(step, run, plain, data.X, data.test, rng)
+        if not difference(plain, other, data.test):
+            notes.append(
+                f"Step {step.name!r} returns the same test rows whatever it gets: if it hands out "
+                "what was computed before, audit what computed that."
+            )
+    labels = _label_leak(step, lambda y: apply(step, X, y), plain, data, rng)
+    return plain, findings + labels, notes
+
+
+def audit_estimator(
+    step: Step, data: Data, rng, *, is_last: bool
+) -> tuple[object, list[Finding], list[str]]:
+    """Return what an estimator makes of all rows, its leaks, and what cannot be told of it.
+
+    Test rows and their labels get into its fit only if it brings them along, so that another fit
+    on perturbed ones is needed only there.
+    """
+    unfitted = unfitted_copy(step, data.seed)
+    findings, notes = _fitted_before(step, unfitted, data)
+    with calling(step, "on the data as they are"):
+        fitted = fit(step, data)
+        plain = respond(fitted, data.X, is_last=is_last)
+
+    def run(X):
+        return respond(fitted, X, is_last=is_last)
+
+    X_test = rows_of(data.X, data.test)
+    rows = np.arange(len(data.test))
+    with calling(step, "on the test rows"):
+        of_test, again = run(unperturbed(X_test)), run(unperturbed(X_test))
+    if difference(of_test, again, rows):
+        return plain, findings, [*notes, _unseeded(step)]
+    findings += _transductive(step, run, of_test, X_test, rows, rng)
+
+    held = unfitted.get_params()
+    profiles, labels = equal_to(data.X, held), equal_to(data.y, held)
+
+    def run_with(names, value):
+        does = clone(unfitted).set_params(**dict.fromkeys(names, value))
+        return respond(fit(Step(step.name, does), data), data.X, is_last=is_last)
+
+    if profiles:
+        same = run_with(profiles, unperturbed(data.X))
+        other = _on_other_values(step, lambda X: run_with(profiles, X), data.X, data.test, rng)
+        changed = difference(same, other, data.train)
+        if changed:
+            what = f"values of the test rows, held in {profiles[0]}, change the training rows"
+            findings.append(Finding(step.name, what, changed, AS_ARGUMENTS))
+    if labels:
+        findings += _label_leak(
+            step, lambda y: run_with(labels, y), plain, data, rng, held_in=labels[0]
+        )
+    return plain, findings, notes
+
+
+def _on_other_values(step: Step, run: Callable, X, rows: np.ndarray, rng):
+    """Return what a step makes of X with other values in some of the test rows."""
+    attempts = (lambda k=k: run(perturb(X, rows, k, rng)) for k in FACTORS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return first_that_runs(step, "on test rows that hold other rows' values", attempts)
+
+
+def _transductive(step: Step, run: Callable, plain, X, test: np.ndarray, rng) -> list[Finding]:
+    """Return a finding if half of the test rows has an influence on the other half."""
+    half, others = test[::2], test[1::2]
+    if not len(others):
+        return []
+    changed = difference(plain, _on_other_values(step, run, X, half, rng), others)
+    what = "a test row depends on the other test rows"
+    return [Finding(step.name, what, changed, IN_FIT)] if changed else []
+
+
+def _label_leak(
+    step: Step, run: Callable, plain, data: Data, rng, *, held_in: str = ""
+) -> list[Finding]:
+    """Return a finding if labels of the test rows have an influence on the output.
+
+    What is given all labels before the split may use them without effect in these permutations of
+    the test rows' alone (the same genes are selected); hence all are permuted too.
+    """
+    everywhere = np.arange(data.X.shape[0])
+    where = f", held in {held_in}," if held_in else ""
+    permutations = {"labels of the test rows": data.test, "labels of all rows": everywhere}
+    for labels, part in permutations.items():
+        attempts = [lambda p=part: run(data.permuted(rng, p))] * ATTEMPTS
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            other = first_that_runs(step, f"when the {labels} were permuted", attempts)
+        changed = [difference(plain, other, rows) for rows in (data.train, data.test)]
+        if any(changed):
+            evidence = {
+                "training rows changed": changed[0].get("rows changed", 0),
+                "test rows changed": changed[1].get("rows changed", 0),
+            }
+            sizes = [found["by up to"] for found in changed if "by up to" in found]
+            if sizes:
+                evidence["by up to"] = max(sizes)
+            what = f"{labels}{where} change its output"
+            cure = AS_ARGUMENTS if held_in else IN_PIPELINE
+            return [Finding(step.name, what, evidence, cure)]
+    return []
+
+
+def _fitted_before(step: Step, held, data: Data) -> tuple[list, list[str]]:
+    """Return a finding for each part fitted on the test rows, a note where that cannot be told."""
+    findings, notes = [], []
+    y = np.asarray(data.y)
+    for part in fitted_parts(held):
+        kind = type(part).__name__
+        seen = has_seen(part, data.X, y, data.train, data.seed)
+        if seen == "all" or (seen == "training" and data.n_splits > 1):
+            what = f"its fitted {kind} has seen the test rows"
+            rows = len(y) if seen == "all" else len(data.train)
+            if seen == "training":
+                what += " of the other splits"
+            findings.append(Finding(step.name, what, {"fitted on rows": rows}, UNFITTED))
+        elif seen is None:
+            notes.append(
+                f"Step {step.name!r} holds a {kind} that is fitted already; whether on test rows "
+                "cannot be told. Make sure that it was fitted on other samples."
+            )
+    return findings, notes
+
+
+def _unseeded(step: Step) -> str:
+    return (
+        f"Step {step.name!r} returns other numbers each time it gets the same: what it lets "
+        "through cannot be told. Seed it."
+    )

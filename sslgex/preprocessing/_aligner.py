@@ -184,8 +184,8 @@ class GeneAligner(Preprocessor):
         found = self._check_match(matching, X)
         if found.share_missing > self.warn_missing:
             warn_user(
-                f"{_missing(found)} and filled with their training means, the same value for "
-                f"every sample.{matching.likely_cause(_row_names(X))}"
+                f"{_missing(found)} and filled, each with one value for all samples "
+                f"(`fill_values_`).{matching.likely_cause(_row_names(X))}"
             )
         return self._through(
             lambda block, start: matching.align(block, self.duplicates, self.fill_values_),
@@ -243,6 +243,9 @@ class GeneAligner(Preprocessor):
         comparable = reset or self.genes_ is not None
         if columns is None or not comparable or not all(isinstance(c, str) for c in columns):
             return canonical(check_X(self, X, reset=reset, layer=self.layer)), None
+        if reset:
+            self.n_features_in_ = len(columns)
+            self.feature_names_in_ = columns
         # Compared with no other names: they need not be those of `fit`.
         own, values, layer = type(self)(), X, self.layer
         if len(set(columns)) < len(columns):
@@ -250,11 +253,7 @@ class GeneAligner(Preprocessor):
             values, layer = _without_names(X, layer), None
         else:
             own.n_features_in_, own.feature_names_in_ = len(columns), columns
-        matrix = check_X(own, values, reset=False, layer=layer)
-        if reset:
-            self.n_features_in_ = len(columns)
-            self.feature_names_in_ = columns
-        return canonical(matrix), columns
+        return canonical(check_X(own, values, reset=False, layer=layer)), columns
 
     def _read_reference(self) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Return the genes and the means that the reference gives."""

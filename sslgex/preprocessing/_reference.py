@@ -37,7 +37,7 @@ def genes_of_sequence(names) -> np.ndarray:
     if wrong:
         raise TypeError(
             f"reference must hold gene names, each a str; {len(wrong):,} of {len(names):,} are "
-            f"not (first: a {type(wrong[0]).__name__}). Numbers as names: map(str, names)."
+            f"not (first: of type {type(wrong[0]).__name__}). Numbers as names: map(str, names)."
         )
     if not names:
         raise ValueError("reference is an empty sequence; name at least one gene.")

@@ -76,7 +76,7 @@ def test_split_warns_of_a_class_that_a_part_lacks():
 
 def test_split_warns_of_a_size_that_groups_do_not_allow():
     y = np.resize(["a", "b"], 1000)
-    with pytest.warns(UserWarning, match="test part has 77 samples instead of 110"):
+    with pytest.warns(UserWarning, match="part has 77 samples instead of 110"):
         paper_split(y, np.arange(1000) // 77, random_state=0)
 
 

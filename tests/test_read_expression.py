@@ -153,6 +153,18 @@ def test_table_of_r_names_no_first_column(tmp_path):
     assert_same(read(write(tmp_path / "write_table.txt", text)), FRAME)
 
 
+def test_table_without_names_of_samples_loses_no_gene(tmp_path):
+    path = write(tmp_path / "unnamed.csv", FRAME.to_csv(index=False))
+    assert_same(read(path), FRAME.reset_index(drop=True))
+
+
+def test_numbers_are_names_where_the_header_says_so(tmp_path):
+    frame = COUNTS.set_axis([str(7000 + 3 * i) for i in range(60)], axis=1)
+    adata = read(write(tmp_path / "entrez.tsv", table(frame.T, corner="Entrez_Gene_Id")))
+    assert_same(adata, frame)
+    assert said(adata, "gene_ids") == "Entrez"
+
+
 def test_parquet(tmp_path):
     FRAME.to_parquet(tmp_path / "brca.parquet")
     assert_same(read(tmp_path / "brca.parquet"), FRAME)
@@ -436,7 +448,9 @@ def test_duplicates_can_be_refused():
 def test_all_zero_sample_is_named():
     frame = COUNTS.copy()
     frame.iloc[3] = 0
-    with pytest.warns(UserWarning, match=f"1 samples are zero in all genes .'{frame.index[3]}'"):
+    with pytest.warns(
+        UserWarning, match=f"1 of 8 samples are zero in all genes .'{frame.index[3]}'"
+    ):
         adata = read(frame)
     assert frame.index[3] in said(adata, "empty_samples")
 
@@ -561,6 +575,9 @@ def test_text_named_gz_is_read(tmp_path):
         (b"\x1f\x8b\x08 no gzip at all", "bad.tsv.gz cannot be read as gzip"),
         (gzip.compress(b""), "bad.tsv.gz is empty"),
         (b"word", "bad.tsv.gz has a single column"),
+        (b"gene\tx\rTP53\t1\r", "bad.tsv.gz has line ends of old Macintosh"),
+        (b"TP53\t12\nBRCA1\t3\n", "bad.tsv.gz has no header"),
+        (b"Name\tLength\tTPM\tNumReads\nENST00000456328\t9\t1.5\t3\n", "is of one sample"),
         (b"gene\tTCGA-3C-AAAU", "bad.tsv.gz has a header and no rows"),
         (b"gene\tTCGA-3C-AAAU\nTP53\thigh\n", "bad.tsv.gz has no column of numbers"),
     ],
@@ -578,6 +595,12 @@ def test_no_such_file(tmp_path):
 def test_folder(tmp_path):
     with pytest.raises(IsADirectoryError, match="is a folder"):
         read(tmp_path)
+
+
+def test_complex_numbers_are_refused(adata):
+    adata.X = adata.X * 1j
+    with pytest.raises(ValueError, match="must hold real numbers, got dtype complex128"):
+        read(adata)
 
 
 @pytest.mark.parametrize("source", [FRAME.to_numpy(), [[1, 2]], None, 3])

@@ -1,6 +1,7 @@
 """Which reader a source needs: told by the first bytes, not by the file's name."""
 
 import bz2
+import csv
 import gzip
 import lzma
 import os
@@ -19,7 +20,7 @@ _COMPRESSED: dict[bytes, tuple[str, Callable]] = {
     b"BZh": ("bzip2", bz2.open),
     b"\xfd7zXZ": ("xz", lzma.open),
 }
-_BROKEN = (EOFError, OSError, zlib.error, lzma.LZMAError)
+_BROKEN = (EOFError, OSError, zlib.error, lzma.LZMAError, csv.Error)
 
 
 def read_raw(source, *, layer=None, samples=None, search=None) -> tuple[Raw, str]:
@@ -32,14 +33,16 @@ def read_raw(source, *, layer=None, samples=None, search=None) -> tuple[Raw, str
         raw = _read_object(source, where, layer)
     if raw.format != "ARCHS4" and (samples is not None or search is not None):
         raise ValueError(
-            f"{where} is {raw.format}: samples and search select from a file of ARCHS4. "
-            "Read without them and take rows of the result."
+            f"{where} has the format {raw.format}, but samples and search select from a file of "
+            "ARCHS4. Read without them and take rows of the result."
         )
     if layer is not None and not raw.format.startswith(("AnnData", "h5ad", "zarr")):
         raise ValueError(
-            f"layer={layer!r} is a layer of an AnnData, but {where} is {raw.format}. "
+            f"layer={layer!r} is a layer of an AnnData, but {where} has the format {raw.format}. "
             "Set layer=None."
         )
+    if raw.values.dtype.kind not in "biuf":
+        raise ValueError(f"{where} must hold real numbers, got dtype {raw.values.dtype}.")
     if 0 in raw.values.shape:
         raise ValueError(
             f"{where} holds no values: {len(raw.rows)} rows, {len(raw.columns)} columns."
@@ -142,6 +145,8 @@ def _refuse_other_content(start: bytes, path, where) -> None:
         )
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ValueError(f"{where} is UTF-16 text. Save it as UTF-8.")
+    if b"\r" in start and b"\n" not in start:
+        raise ValueError(f"{where} has line ends of old Macintosh computers. Save it with others.")
     if b"\x00" in start:
         kind = "named .gz but no gzip" if path.suffix == ".gz" else "no text"
         raise ValueError(

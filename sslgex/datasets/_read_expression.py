@@ -235,7 +235,7 @@ def _name_genes(values, var, gene_ids: str, report: _Report):
         gone = [name or "without a name" for name, out in zip(names, left_out, strict=True) if out]
         values, var = values[:, kept], var[kept]
         names = [name for name, out in zip(names, left_out, strict=True) if not out]
-        report.say("left_out", f"{len(gone):,} rows or columns that are no genes: {some(gone)}")
+        report.say("left_out", f"{len(gone):,} that are no genes: {some(gone)}")
     given = report.prescribed if gene_ids == "auto" else gene_ids
     if given is None:
         kind, why = conclude_gene_ids(names, report.where)
@@ -296,8 +296,8 @@ def _tell_of_zeros(found: Values, samples, report: _Report) -> None:
     if len(empty):
         report.say("empty_samples", f"{len(empty):,} are zero in all genes: {some(empty)}")
         report.warn(
-            f"{len(empty):,} samples are zero in all genes ({some(empty)}). Drop them: they have "
-            "no profile."
+            f"{len(empty):,} of {len(samples):,} samples are zero in all genes ({some(empty)}). "
+            "Drop them: they have no profile."
         )
 
 

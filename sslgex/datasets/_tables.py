@@ -3,7 +3,6 @@
 import csv
 import re
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -21,6 +20,14 @@ _NOTES = _GENE_HEADERS | {
     "age", "batch", "class", "cluster", "diagnosis", "event", "gender", "grade", "group", "label",
     "labels", "os", "os_time", "patient", "patient_id", "sample", "sample_id", "sample_type", "sex",
     "stage", "status", "subtype", "survival", "target", "time", "tissue", "treatment", "y",
+}  # fmt: skip
+# A first column of numbers holds names only if it is called so; "x" is R's.
+_NAME_HEADERS = _NOTES | {"", "unnamed:_0", "id", "index", "x"}
+# Columns of a file of one sample, as STAR at GDC, RSEM, salmon and kallisto write it.
+_QUANTITIES = {
+    "eff_length", "effective_length", "effectivelength", "est_counts", "expected_count", "fpkm",
+    "fpkm_unstranded", "fpkm_uq_unstranded", "isopct", "numreads", "rpkm", "stranded_first",
+    "stranded_second", "tpm", "tpm_unstranded", "unstranded",
 }  # fmt: skip
 _SERIES_END = "!series_matrix_table_end"
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?")
@@ -96,11 +103,15 @@ def raw_of_frame(frame, where: str, format: str) -> Raw:
         raise ValueError(f"{where} has names of several levels. Keep one: frame.droplevel(...).")
     columns = [str(name).strip() for name in frame.columns]
     first = str(frame.index.name or "")
-    if isinstance(frame.index, pandas.RangeIndex) and _are_names(frame):
-        rows, first = frame.iloc[:, 0].fillna(""), columns[0]
-        frame, columns = frame.iloc[:, 1:], columns[1:]
-    else:
-        rows = frame.index
+    rows = frame.index
+    if isinstance(rows, pandas.RangeIndex) and columns:
+        # Of text it is read as str, whatever it holds.
+        values = pandas.to_numeric(frame.iloc[:, 0], errors="coerce")
+        if values.isna().any() or _plain(columns[0]) in _NAME_HEADERS:
+            rows, first = frame.iloc[:, 0].fillna(""), columns[0]
+            frame, columns = frame.iloc[:, 1:], columns[1:]
+        else:
+            frame = pandas.concat([values, frame.iloc[:, 1:]], axis=1)
     rows = [str(name).strip() for name in rows]
 
     noted = np.array([_is_note(name) for name in columns], dtype=bool)
@@ -112,13 +123,19 @@ def raw_of_frame(frame, where: str, format: str) -> Raw:
         raise ValueError(
             f"{where} has no column of numbers: its columns are {some(columns)}, the first row "
             f"holds {some([str(value) for value in frame.iloc[0]])}. Check its delimiter and its "
-            "decimal mark."
+            "decimal mark, or convert it: frame.astype(float)."
         )
     numbers = frame.iloc[:, ~noted]
     single = len(columns) > 0 and bool((numbers.dtypes == np.float32).all())
     notes = frame.iloc[:, noted].set_axis(rows, axis=0)
     notes = notes.loc[:, ~notes.columns.duplicated()]
     names = [name for name, is_note in zip(columns, noted, strict=True) if not is_note]
+    if names and all(_plain(name) in _QUANTITIES for name in names):
+        raise ValueError(
+            f"{where} is of one sample: its columns are {some(names, 6)}. Join one of these "
+            "columns of every sample to a data frame and pass that; the documentation has a "
+            "recipe, 'A file per sample'."
+        )
     raw = Raw(
         values=numbers.to_numpy(dtype=np.float32 if single else np.float64, na_value=np.nan),
         rows=rows,
@@ -126,8 +143,10 @@ def raw_of_frame(frame, where: str, format: str) -> Raw:
         row_notes=notes.rename(columns=str),
         column_notes=pandas.DataFrame(index=names),
         format=format,
-        layout=GENES_IN_ROWS if first.lower().replace(" ", "_") in _GENE_HEADERS else None,
+        layout=GENES_IN_ROWS if _plain(first) in _GENE_HEADERS else None,
     )
+    if any("\ufffd" in name for name in rows + names):
+        raw.remarks["encoding"] = "not UTF-8: names hold characters that cannot be read"
     if noted.any():
         raw.remarks["annotations"] = some(list(notes.columns), 8)
     return raw
@@ -167,6 +186,11 @@ def _read_head(stream, where) -> _Head:
         # R's write.table names all columns but the first; others end every row by a delimiter.
         ends = all(row[-1] == "" for row in cells)
         head.header = [*head.header, ""] if ends else ["", *head.header]
+    if _plain(head.header[0]) not in _NAME_HEADERS and all(map(_is_number, head.header[1:])):
+        raise ValueError(
+            f"{where} has no header: its first line {line[:60]!r} reads like values. Write a line "
+            "above it that names the columns."
+        )
     head.decimal = _decimal_mark([cell for row in cells for cell in row[1:]], head.sep, where)
     lower = [name.lower() for name in head.header]
     if "featureCounts" in before or lower[:3] == ["geneid", "chr", "start"]:
@@ -178,6 +202,14 @@ def _read_head(stream, where) -> _Head:
             head.sep, "table"
         )
     return head
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _gct_shape(line: bytes, where) -> tuple[int, int]:
@@ -266,32 +298,24 @@ def _refuse_cut(frame, head, open_stream, where) -> None:
             for line in stream:
                 last = line if line.strip() else last
         n_fields = len(_split(last.decode("utf-8", "replace").rstrip("\r\n"), head.sep))
-        if n_fields < len(head.header):
-            raise damaged(
-                where, head.format, f"its last row has {n_fields} of {len(head.header)} fields"
+        if n_fields < len(head.header) or not last.endswith((b"\n", b"\r")):
+            told = (
+                f"its last row has {n_fields} of {len(head.header)} fields and ends {last[-9:]!r}"
             )
+            raise damaged(where, head.format, told)
 
 
-def _are_names(frame) -> bool:
-    """Tell whether the first column holds names rather than measurements."""
-    if not frame.shape[1]:
-        return False
-    column = frame.iloc[:, 0]
-    if not _holds_numbers(column.dtype):
-        numbers = require("pandas", "anndata").to_numeric(column, errors="coerce")
-        if numbers.isna().any():
-            return True
-        column = numbers
-    return bool((column == column.round()).all()) and column.is_unique
+def _plain(name: str) -> str:
+    return name.strip().lower().replace(" ", "_")
 
 
-def _is_note(name: Any) -> bool:
-    return str(name).strip().lower().replace(" ", "_") in _NOTES
+def _is_note(name: str) -> bool:
+    return _plain(name) in _NOTES or _plain(name).endswith(("_length", "_id"))
 
 
 def _holds_numbers(dtype) -> bool:
     types = require("pandas", "anndata").api.types
-    return types.is_numeric_dtype(dtype) and not types.is_bool_dtype(dtype)
+    return types.is_numeric_dtype(dtype) and dtype.kind in "iuf"
 
 
 def _refuse_stray_text(column, rows, name, where) -> None:

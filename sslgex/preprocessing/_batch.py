@@ -91,6 +91,10 @@ class BatchCorrector(OneToOneFeatureMixin, Preprocessor):
     estimates of others. A gene that is constant in one batch only is like any other. A batch of one
     sample is refused, as by inmoose (sva would correct means only).
 
+    *In a Pipeline* batches come by metadata routing, as below. scikit-learn passes them to the
+    Pipeline's own `score`, and neither to a scorer given by name nor in ``cross_val_predict``.
+    Where this is the first step, an AnnData and the parameter `batch` serve everywhere.
+
     A sparse X comes out dense: a shift leaves no zeros.
 
     References
@@ -103,17 +107,19 @@ class BatchCorrector(OneToOneFeatureMixin, Preprocessor):
     >>> import numpy as np
     >>> from sslgex.datasets import make_expression
     >>> from sslgex.preprocessing import BatchCorrector
-    >>> X, y = make_expression(n_samples=60, n_genes=50, return_X_y=True, random_state=0)
-    >>> batch = np.repeat(["Oslo", "Rome"], 30)
-    >>> X[30:] += np.linspace(1, 3, 50)
+    >>> sim = make_expression(n_samples=60, n_genes=50, n_batches=2, batch_effect=2, random_state=0)
+    >>> X, y, batch = sim.data, sim.target, sim.batch
     >>> corrector = BatchCorrector().fit(X, batch=batch)
     >>> Z = corrector.transform(X, batch=batch)
-    >>> print(abs(Z[:30].mean(axis=0) - Z[30:].mean(axis=0)).mean().round(1))
-    0.1
+    >>> for values in (X, Z):  # how far the two batches are apart, in log2 units
+    ...     apart = values[batch == 0].mean(axis=0) - values[batch == 1].mean(axis=0)
+    ...     print(f"{abs(apart).mean():.1f}")
+    2.0
+    0.0
 
     A new sample of a known batch comes alone:
 
-    >>> np.array_equal(corrector.transform(X[:1], batch=["Oslo"])[0], Z[0])
+    >>> np.array_equal(corrector.transform(X[:1], batch=batch[:1])[0], Z[0])
     True
 
     In a Pipeline, whatever splits the samples splits their batches:
@@ -288,7 +294,9 @@ class BatchCorrector(OneToOneFeatureMixin, Preprocessor):
             raise ValueError(
                 f"Of which batch are these samples? fit had {len(self.batches_):,}: "
                 f"{_some(self.batches_.tolist())}. Pass transform(X, batch=...); in a Pipeline "
-                "enable metadata routing and call set_transform_request(batch=True)."
+                "enable metadata routing and call set_transform_request(batch=True). Scorers given "
+                "by name and cross_val_predict pass no batches on: leave scoring=None, or let "
+                "BatchCorrector(batch=...) read them from an AnnData."
             )
         return self.batches_[0]
 

@@ -20,8 +20,7 @@ from sklearn.model_selection import cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sslgex.preprocessing import _combat
-from sslgex.preprocessing._batch import BatchCorrector
+from sslgex.preprocessing import BatchCorrector, _combat
 
 INMOOSE = np.load(Path(__file__).parent / "data" / "combat_inmoose.npz", allow_pickle=False)
 CASES = {

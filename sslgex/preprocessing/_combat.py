@@ -79,7 +79,7 @@ def batch_effect(
 
 
 def _shrink_mean(gamma, centre, noise, variance):
-    """Return the posterior mean of shifts with a normal prior, equation (3.1)."""
+    """Return the posterior mean of shifts with a normal prior: the γ* of the paper."""
     return (variance * gamma + noise * centre) / (variance + noise)
 
 

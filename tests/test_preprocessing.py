@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.stats import norm
+from scipy.stats import norm, rankdata
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
@@ -289,6 +289,12 @@ def test_normal_scores_are_quantiles_of_the_uniform_ranks(counts):
     X = counts.astype(np.float64)
     expected = norm.ppf(RankNormalizer().fit_transform(X))
     np.testing.assert_allclose(RankNormalizer(output="normal").fit_transform(X), expected)
+
+
+def test_ranks_are_those_of_scipy(counts):
+    expected = rankdata(counts, axis=1) / (N_GENES + 1)
+    Z = RankNormalizer().fit_transform(counts.astype(np.float64))
+    np.testing.assert_array_equal(Z, expected)
 
 
 def test_ranks_lie_inside_0_and_1():

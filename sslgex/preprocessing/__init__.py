@@ -7,4 +7,11 @@ from ._log_counts import LogCounts
 from ._quantile import QuantileNormalizer
 from ._rank import RankNormalizer
 
-__all__ = ["BatchCorrector", "GeneAligner", "GeneFilter", "LogCounts", "QuantileNormalizer", "RankNormalizer"]
+__all__ = [
+    "BatchCorrector",
+    "GeneAligner",
+    "GeneFilter",
+    "LogCounts",
+    "QuantileNormalizer",
+    "RankNormalizer",
+]

@@ -92,7 +92,7 @@ class Matching:
 
     def align(self, block: np.ndarray, duplicates: str, fill_values: np.ndarray) -> np.ndarray:
         """Return rows over the columns as rows over the genes."""
-        out = block[:, self.source]
+        out = block.take(self.source, axis=1)
         for j, columns in self.merged.items():
             out[:, j] = _merge(block[:, columns], duplicates)
         missing = self.source < 0

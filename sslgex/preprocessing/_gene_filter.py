@@ -109,7 +109,7 @@ class GeneFilter(SelectorMixin, Preprocessor):
             self.support_[by_variance[: self.n_top_genes]] = True
 
     def _apply(self, block: np.ndarray, start: int) -> np.ndarray:
-        return block[:, self.support_]
+        return block.take(np.flatnonzero(self.support_), axis=1)
 
     def _get_support_mask(self) -> np.ndarray:
         check_is_fitted(self)

@@ -71,12 +71,18 @@ class QuantileNormalizer(OneToOneFeatureMixin, Preprocessor):
         self.reference_ = total / X.shape[0]
 
     def _apply(self, block: np.ndarray, start: int) -> np.ndarray:
-        for sample in block:
-            order = sample.argsort()
-            ascending = sample[order]
-            is_new = np.r_[True, ascending[1:] != ascending[:-1]]
-            starts = np.flatnonzero(is_new)
-            lengths = np.diff(np.r_[starts, len(sample)])
-            means = np.add.reduceat(self.reference_, starts) / lengths
-            sample[order] = np.repeat(means, lengths)
-        return block
+        return by_rank(block, self.reference_)
+
+
+def by_rank(block: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
+    """Put in place of every sample's values, in their order, the quantiles; equal ones get a mean.
+
+    ``block`` is overwritten.
+    """
+    for sample in block:
+        order = sample.argsort()
+        ascending = sample[order]
+        starts = np.flatnonzero(np.r_[True, ascending[1:] != ascending[:-1]])
+        lengths = np.diff(np.r_[starts, len(sample)])
+        sample[order] = np.repeat(np.add.reduceat(quantiles, starts) / lengths, lengths)
+    return block

@@ -2,11 +2,11 @@
 
 import numpy as np
 from scipy.special import ndtri
-from scipy.stats import rankdata
 from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils._param_validation import StrOptions
 
 from ._base import Preprocessor
+from ._quantile import by_rank
 
 
 class RankNormalizer(OneToOneFeatureMixin, Preprocessor):
@@ -60,5 +60,7 @@ class RankNormalizer(OneToOneFeatureMixin, Preprocessor):
         self.layer = layer
 
     def _apply(self, block: np.ndarray, start: int) -> np.ndarray:
-        ranks = rankdata(block, axis=1) / (block.shape[1] + 1)
+        n = block.shape[1]
+        # scipy's rankdata gives the same ranks in three times the time.
+        ranks = by_rank(block, np.arange(1.0, n + 1)) / (n + 1)
         return ndtri(ranks) if self.output == "normal" else ranks

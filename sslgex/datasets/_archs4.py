@@ -1,9 +1,10 @@
 """The study's ARCHS4 set: samples of known organs, told by what their submitters wrote."""
 
 import re
+from numbers import Integral
 
 import numpy as np
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, check_scalar
 
 from ._archs4_file import ARCHS4File
 from ._building import import_anndata, keep_large_classes, print_report, to_anndata
@@ -73,8 +74,8 @@ def build_archs4(
     path : path
         The HDF5 file.
     organs : dict of str to sequence of str, default=None
-        The keywords of each organ. A list of names takes those of the default. By default 26
-        organs, ``sslgex.datasets._archs4.ORGANS``: ours, for the study's list is lost.
+        The keywords of each organ. A list of names takes those organs of the default, which is
+        ours, for the study's is lost: ``sslgex.datasets._archs4.ORGANS``.
     min_per_organ : int, default=1
         Organs with fewer samples are left out, before any count is read.
     max_per_organ : int, default=None
@@ -162,6 +163,9 @@ def build_archs4(
     GSM1  liver   GSE1  GSE1  Liver_1
     GSM2  colon   GSE1  GSE1    colon
     """
+    check_scalar(min_per_organ, "min_per_organ", Integral, min_val=1)
+    if max_per_organ is not None:
+        check_scalar(max_per_organ, "max_per_organ", Integral, min_val=1)
     anndata, pd = import_anndata("build_archs4")
     patterns = _patterns(organs)
     fields = [fields] if isinstance(fields, str) else list(fields)

@@ -1,5 +1,6 @@
 """The study's split: train, validation and test, stratified, groups kept together."""
 
+import math
 import warnings
 from numbers import Integral, Real
 
@@ -134,10 +135,11 @@ def _fold(rows, n, y, groups, random_state):
 
 def _count(size, n: int, name: str) -> int:
     """Return a size as a number of samples."""
-    if isinstance(size, Integral) and not isinstance(size, bool) and 1 <= size < n:
-        return int(size)
-    if isinstance(size, Real) and not isinstance(size, Integral) and 0 < size < 1:
-        return int(np.ceil(size * n))  # as train_test_split rounds
+    if isinstance(size, Integral) and not isinstance(size, bool):
+        if 1 <= int(size) < n:
+            return int(size)
+    elif isinstance(size, Real) and 0 < float(size) < 1:
+        return math.ceil(float(size) * n)  # as train_test_split rounds
     raise ValueError(
         f"{name}={size!r} should be an int between 1 and {n - 1:,}, the number of samples less "
         "one, or a float between 0 and 1."

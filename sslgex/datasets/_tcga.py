@@ -1,30 +1,17 @@
 """The study's TCGA set, from local files of UCSC Xena's GDC hub."""
 
-import contextlib
-import gzip
 import os
-import re
-import zlib
 from collections import Counter
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
+from sklearn.utils import check_scalar
 
-from .._genes import kind
 from ._building import import_anndata, keep_large_classes, print_report, to_anndata
+from ._xena import NAME, header, parse_name, read
 
 NORMAL = "Normal"
-
-# TCGA-BRCA.star_tpm.tsv.gz, also unpacked.
-_FILE = re.compile(r"(?P<project>[A-Z]+-\w+)\.(?P<unit>(star|htseq)_[\w-]+)\.tsv(\.gz)?")
-# Patient, then sample type; vial, portion and aliquot may follow.
-_BARCODE = re.compile(r"(TCGA-\w\w-\w{4})-(\d\d)\w*(-.*)?")
-# Below the genes STAR and HTSeq say how many reads they could not count.
-_SUMMARY = re.compile(r"N_\w+|__\w+")
-# Beyond it no value is the logarithm of anything measured.
-_LARGEST_LOG = 50
-# Genes read at once.
-_ROWS = 2000
 
 
 def build_tcga(files, *, unit=None, min_samples=1, verbose=1):
@@ -117,37 +104,12 @@ def build_tcga(files, *, unit=None, min_samples=1, verbose=1):
     array([[4.5, 2.5],
            [3. , 0. ]], dtype=float32)
     """
+    check_scalar(min_samples, "min_samples", Integral, min_val=1)
     anndata, pd = import_anndata("build_tcga")
     paths, unit = _find_files(files, unit)
-    headers = {project: _header(path) for project, path in paths.items()}
+    headers = {project: header(path) for project, path in paths.items()}
     obs, left_out = _choose_samples(pd, headers, min_samples)
-    X = np.empty((0, 0), dtype=np.float32)
-    genes, common, others = pd.Index([]), np.empty(0, dtype=bool), set()
-    for project, path in paths.items():
-        rows = np.flatnonzero(obs["project"] == project)
-        if not len(rows):
-            continue
-        found, blocks, n_summary = _read(pd, path, headers[project][0], list(obs.index[rows]))
-        if not X.size:
-            genes = pd.Index(found)
-            X = np.empty((len(obs), len(genes)), dtype=np.float32)
-            common = np.ones(len(genes), dtype=bool)
-        columns = genes.get_indexer(found)
-        common[np.setdiff1d(np.arange(len(genes)), columns)] = False
-        others |= set(found[columns < 0])
-        start = 0
-        for block in blocks:
-            at = columns[start : start + len(block)]
-            X[rows[0] : rows[-1] + 1, at[at >= 0]] = block[at >= 0].T
-            start += len(block)
-        left_out["summary_rows"] += n_summary
-        if verbose:
-            print(f"{path.name}: {len(rows):,} samples, {len(found):,} genes")
-    left_out["genes_not_in_all_files"] = int((~common).sum()) + len(others)
-    if not common.any():
-        raise ValueError("The files have no gene in common. Are they of one release of the hub?")
-    if not common.all():
-        X, genes = X[:, common], genes[common]
+    X, genes = _join(pd, paths, headers, obs, left_out, verbose)
     var = pd.DataFrame({"ensembl_id": genes}, index=genes)
     adata = to_anndata(anndata, X, obs, var, unit=f"log2({unit} + 1)", left_out=left_out)
     if verbose:
@@ -158,16 +120,15 @@ def build_tcga(files, *, unit=None, min_samples=1, verbose=1):
 def _find_files(files, unit: str | None) -> tuple[dict[str, Path], str]:
     """Return the file of each project, in alphabetical order, and their unit."""
     if isinstance(files, str | os.PathLike):
-        folder = Path(files)
-        if not folder.exists():
-            raise FileNotFoundError(f"There is no file or folder {str(folder)!r}.")
-        paths = sorted(folder.iterdir()) if folder.is_dir() else [folder]
-        # A folder may hold clinical tables and other units beside them.
-        if folder.is_dir():
-            paths = [path for path in paths if _FILE.fullmatch(path.name)]
+        paths = [Path(files)]
+        if not paths[0].exists():
+            raise FileNotFoundError(f"There is no file or folder {str(paths[0])!r}.")
+        if paths[0].is_dir():
+            # There may be clinical tables beside them.
+            paths = [path for path in sorted(paths[0].iterdir()) if NAME.fullmatch(path.name)]
     else:
         paths = [Path(path) for path in files]
-    parsed = [(path, _parse_name(path)) for path in paths]
+    parsed = [(path, parse_name(path)) for path in paths]
     if unit is not None:
         parsed = [(path, name) for path, name in parsed if name["unit"] == unit]
     if not parsed:
@@ -190,41 +151,13 @@ def _find_files(files, unit: str | None) -> tuple[dict[str, Path], str]:
     return projects, next(iter(units))
 
 
-def _parse_name(path: Path) -> re.Match:
-    """Return project and unit in a file's name."""
-    name = _FILE.fullmatch(path.name)
-    if name is None:
-        raise ValueError(
-            f"{path} is not named as the expression files of the GDC hub are, like "
-            "TCGA-BRCA.star_tpm.tsv.gz; project and unit are told by the name."
-        )
-    return name
-
-
-def _header(path: Path) -> list[str]:
-    """Return the first line of a file: the name of the genes' column, then the barcodes."""
-    with _saying_which(path), (gzip.open if path.suffix == ".gz" else open)(path, "rt") as file:
-        header = [name.strip('"') for name in file.readline().rstrip("\r\n").split("\t")]
-    barcodes = header[1:]
-    wrong = [name for name in barcodes if not _BARCODE.fullmatch(name)]
-    if not barcodes or wrong:
-        cure = "Is it a tab-separated matrix of genes x samples?"
-        if wrong and kind(wrong[0]) == "Ensembl gene":
-            cure = "Its columns are genes: transpose it, as the hub has them, genes in rows."
-        first = f", the first {wrong[0]!r}" if wrong else ""
-        raise ValueError(
-            f"{path}: {len(wrong):,} of {len(barcodes):,} columns are no TCGA barcode like "
-            f"TCGA-A7-A0CE-01A{first}. {cure}"
-        )
-    return header
-
-
 def _choose_samples(pd, headers: dict[str, list[str]], min_samples: int):
     """Return obs, a row per sample to read, and how many columns are left out and why."""
     left_out = dict.fromkeys(["controls", "duplicates", "in_small_classes", "summary_rows"], 0)
-    rows, project_of = [], {}
-    for project, header in headers.items():
-        for barcode in sorted(header[1:]):
+    rows: list[tuple[str, ...]] = []
+    project_of: dict[str, str] = {}
+    for project, (_, *barcodes) in headers.items():
+        for barcode in sorted(barcodes):
             patient, sample_type = barcode[:12], barcode[13:15]
             sample = barcode[:15]
             if project_of.setdefault(sample, project) != project:
@@ -245,71 +178,31 @@ def _choose_samples(pd, headers: dict[str, list[str]], min_samples: int):
     return obs, left_out
 
 
-def _read(pd, path: Path, first_column: str, barcodes: list[str]):
-    """Return the genes, their values as blocks of genes x samples, and how many rows were none."""
-    genes, blocks, n_summary = [], [], 0
-    with (
-        _saying_which(path),
-        pd.read_csv(
-            path,
-            sep="\t",
-            index_col=0,
-            usecols=[first_column, *barcodes],
-            dtype=dict.fromkeys(barcodes, np.float32),
-            chunksize=_ROWS,
-        ) as reader,
-    ):
-        for frame in reader:
-            names = frame.index.astype(str).to_numpy()
-            measured = np.array([not _SUMMARY.fullmatch(name) for name in names], dtype=bool)
-            n_summary += int((~measured).sum())
-            genes.append(names[measured])
-            blocks.append(frame[barcodes].to_numpy()[measured])
-            _check_values(blocks[-1], genes[-1], barcodes)
-    names = np.concatenate(genes) if genes else np.empty(0, dtype=object)
-    _check_genes(path, names)
-    return names, blocks, n_summary
-
-
-def _check_values(block: np.ndarray, genes: np.ndarray, barcodes: list[str]) -> None:
-    """Raise unless the values may be log2(x + 1)."""
-    wrong = ~((block >= 0) & (block <= _LARGEST_LOG))  # NaN too
-    if wrong.any():
-        i, j = np.argwhere(wrong)[0]
-        raise ValueError(
-            f"{genes[i]} of {barcodes[j]} has the value {block[i, j]:g}, but log2(x + 1) is "
-            f"between 0 and {_LARGEST_LOG}. Take the hub's file as it is; a missing value may "
-            "come of a file that is cut."
-        )
-
-
-def _check_genes(path: Path, names: np.ndarray) -> None:
-    """Raise unless the names are those of genes, each once."""
-    n_genes = sum(name.startswith("ENSG") for name in names)
-    if 2 * n_genes < len(names) or not n_genes:
-        first = f" (first: {names[0]!r})" if len(names) else ""
-        raise ValueError(
-            f"{path}: {n_genes:,} of {len(names):,} rows are Ensembl genes like "
-            f"ENSG00000141510.18{first}. It is not an expression file of the GDC hub."
-        )
-    unique, counts = np.unique(names, return_counts=True)
-    if len(unique) < len(names):
-        raise ValueError(
-            f"{path}: gene names must be unique, but {unique[counts > 1][0]!r} occurs "
-            f"{counts.max()} times. Download it again."
-        )
-
-
-@contextlib.contextmanager
-def _saying_which(path: Path):
-    """Let errors of reading say in which file, and that it is cut if it is."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise FileNotFoundError(f"There is no file {str(path)!r}.") from None
-    except (EOFError, zlib.error) as error:
-        raise ValueError(f"{path} is cut or damaged ({error}). Download it again.") from error
-    except (gzip.BadGzipFile, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not what its name says ({error}).") from error
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+def _join(pd, paths, headers, obs, left_out, verbose):
+    """Return the values of all chosen samples, and the genes that all files have."""
+    paths = {project: path for project, path in paths.items() if (obs["project"] == project).any()}
+    for i, (project, path) in enumerate(paths.items()):
+        rows = np.flatnonzero(obs["project"] == project)  # one after the other
+        found, blocks, n_summary = read(pd, path, headers[project][0], list(obs.index[rows]))
+        if i == 0:
+            genes = pd.Index(found)
+            X = np.empty((len(obs), len(genes)), dtype=np.float32)
+            n_files = np.zeros(len(genes), dtype=int)
+            others: set[str] = set()
+        columns = genes.get_indexer(found)
+        known = columns >= 0
+        n_files[columns[known]] += 1
+        others.update(found[~known])
+        start = 0
+        for block in blocks:
+            part = slice(start, start + len(block))
+            X[rows[0] : rows[-1] + 1, columns[part][known[part]]] = block[known[part]].T
+            start += len(block)
+        left_out["summary_rows"] += n_summary
+        if verbose:
+            print(f"{path.name}: {len(rows):,} samples, {len(found):,} genes")
+    common = n_files == len(paths)
+    left_out["genes_not_in_all_files"] = int((~common).sum()) + len(others)
+    if not common.any():
+        raise ValueError("The files have no gene in common. Are they of one release of the hub?")
+    return (X, genes) if common.all() else (X[:, common], genes[common])

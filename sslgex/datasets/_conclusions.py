@@ -38,7 +38,7 @@ _LARGEST_LOG = 30.0  # log2 of a billion; amounts and counts go far beyond
 _SMALLEST_COUNTS = 30.0  # integers that stay below may be codes, ranks or calls
 _LARGEST_LN = 16.0  # the natural logarithm of nine million
 _TRANSCRIPTOME = 1000  # so many numbers without order are Entrez ids rather than samples
-_BLOCK = 256
+_BLOCK = 2**20  # values looked at at once
 # What a spreadsheet makes of MARCH1, SEPT2 and DEC1.
 _DATE = re.compile(r"\d{1,2}-(Mar|Sep|Dec|Oct)|(Mar|Sep|Dec|Oct)-\d{2}", re.IGNORECASE)
 
@@ -154,8 +154,10 @@ class Values:
         self.sums, self.squares, self.log2_sums, self.ln_sums = (np.zeros(n) for _ in range(4))
         self.empty_samples, self.empty_genes = np.zeros(n, dtype=bool), np.ones(d, dtype=bool)
         total, squares, present = (np.zeros(d) for _ in range(3))
-        for i in range(0, n, _BLOCK):
-            block = values[i : i + _BLOCK]
+        step = max(1, _BLOCK // d)
+        for i in range(0, n, step):
+            rows = slice(i, i + step)
+            block = values[rows]
             block = np.array(block.toarray() if sp.issparse(block) else block, dtype=np.float64)
             finite = np.isfinite(block)
             if not finite.all():
@@ -169,13 +171,12 @@ class Values:
             self.n_zeros += int(zero.sum())
             self.n_negative += int((block < 0).sum())
             self.n_integers += int((block == np.rint(block)).sum())
-            self.empty_samples[i : i + _BLOCK] = zero.all(axis=1)
+            self.empty_samples[rows] = zero.all(axis=1)
             self.empty_genes &= zero.all(axis=0)
             block[~finite] = 0
             if finite.any():
                 self.smallest = min(self.smallest, float(block[finite].min()))
                 self.largest = max(self.largest, float(block[finite].max()))
-            rows = slice(i, i + _BLOCK)
             self.sums[rows] = block.sum(axis=1)
             self.squares[rows] = (block**2).sum(axis=1)
             if self.largest <= _LARGEST_LOG:  # else these sums mean nothing
@@ -237,7 +238,8 @@ def _of_negative(v: Values, span: str) -> tuple[str, str]:
 def _of_logs(v: Values, span: str) -> tuple[str, str]:
     if _are(v.log2_sums, 1e6):
         return "log2(TPM + 1)", f"2**x - 1 sums to 1e6 ({_range(v.log2_sums)}), {span}"
-    if v.shape[0] > 1 and _are(v.ln_sums, np.median(v.ln_sums)) and v.shape[1] > 1:
+    # Of which sum is open, so that it must be kept the closer.
+    if min(v.shape) > 1 and _are(v.ln_sums, float(np.median(v.ln_sums)), 1e-3):
         return "ln(x + 1)", f"exp(x) - 1 sums to {_range(v.ln_sums)}, {span}"
     if v.n_zeros == 0:
         return "log", f"no zeros, {span}"
@@ -246,10 +248,10 @@ def _of_logs(v: Values, span: str) -> tuple[str, str]:
     return "log(x + 1)", f"{v.n_zeros / v.n_finite:.1%} zeros, {span}; of which base cannot be told"
 
 
-def _are(sums: np.ndarray, target: float) -> bool:
-    """Tell whether sums are the target to 1 %, but for samples without anything."""
+def _are(sums: np.ndarray, target: float, tolerance: float = 0.01) -> bool:
+    """Tell whether sums are the target, but for samples without anything."""
     sums = sums[sums != 0]
-    return len(sums) > 0 and bool((abs(sums - target) <= 0.01 * target).all())
+    return len(sums) > 0 and bool((abs(sums - target) <= tolerance * target).all())
 
 
 def _range(sums: np.ndarray) -> str:

@@ -156,9 +156,11 @@ def read_expression(
     _tell_of_missing(found, obs.index, var.index, report)
 
     exact = not found.integers or found.largest <= _LARGEST_FLOAT32_INTEGER
-    values = values.astype(np.float32 if exact else np.float64)
-    if not sp.issparse(values):
-        values = np.ascontiguousarray(values)
+    dtype = np.float32 if exact else np.float64
+    if sp.issparse(values):
+        values = values.tocsr().astype(dtype)
+    else:
+        values = np.array(values, dtype=dtype, order="C")  # never the source's own memory
     if verbose:
         report.print()
     adata = anndata.AnnData(values, obs=pandas.DataFrame(obs), var=var, uns=report.uns)

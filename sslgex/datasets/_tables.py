@@ -2,6 +2,7 @@
 
 import csv
 import re
+import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -57,17 +58,19 @@ def read_text(open_stream, where: str) -> Raw:
         for _ in range(head.skip):
             stream.readline()
         try:
-            frame = pandas.read_csv(
-                stream,
-                sep=head.sep,
-                decimal=head.decimal,
-                header=None,
-                names=range(len(head.header)),
-                converters={0: str},  # a gene may be called NA
-                low_memory=False,
-                encoding="utf-8",
-                encoding_errors="replace",
-            )
+            with warnings.catch_warnings():
+                # Read in parts, a column of labels may be numbers in one and text in another.
+                warnings.simplefilter("ignore", pandas.errors.DtypeWarning)
+                frame = pandas.read_csv(
+                    stream,
+                    sep=head.sep,
+                    decimal=head.decimal,
+                    header=None,
+                    names=range(len(head.header)),
+                    converters={0: str},  # a gene may be called NA
+                    encoding="utf-8",
+                    encoding_errors="replace",
+                )
         except pandas.errors.ParserError as error:
             raise _not_rectangular(error, head, where) from None
     if head.format == "GEO series matrix":
@@ -81,6 +84,8 @@ def read_text(open_stream, where: str) -> Raw:
         frame, head.header = frame.iloc[:, :-1], head.header[:-1]
     frame.columns = head.header
     raw = raw_of_frame(frame, where, head.format)
+    for name in raw.row_notes.select_dtypes("object"):
+        raw.row_notes[name] = raw.row_notes[name].map(str, na_action="ignore")
     if head.format in ("GCT", "GEO series matrix"):
         raw.layout = GENES_IN_ROWS
     if head.format == "featureCounts":

@@ -155,6 +155,15 @@ def test_without_names_the_number_of_columns_must_be_that_of_the_reference():
         GeneAligner(["ESR1", "GATA3", "KRT5"]).fit(np.ones((2, 2)))
 
 
+def test_gene_ids_that_are_numbers_are_refused():
+    with pytest.raises(ValueError, match=r"named by numbers \(first: 7157, 2099\).*astype\(str\)"):
+        GeneAligner().fit(pd.DataFrame(np.eye(2), columns=[7157, 2099]))
+
+
+def test_numbered_columns_have_no_names():
+    assert GeneAligner().fit(pd.DataFrame(np.eye(2))).genes_ is None
+
+
 def test_a_value_that_is_missing_is_named_by_its_gene():
     aligner = GeneAligner().fit(TRAIN)
     with pytest.raises(ValueError, match="row 0, gene 'GATA3'"):

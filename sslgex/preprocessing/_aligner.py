@@ -241,7 +241,7 @@ class GeneAligner(Preprocessor):
         """Return X as a checked matrix, whatever its genes, and the names of its columns."""
         columns = column_names(X)
         comparable = reset or self.genes_ is not None
-        if columns is None or not comparable or not all(isinstance(c, str) for c in columns):
+        if columns is None or not comparable or not _are_names(columns):
             return canonical(check_X(self, X, reset=reset, layer=self.layer)), None
         if reset:
             self.n_features_in_ = len(columns)
@@ -328,6 +328,19 @@ def _missing(found: Alignment) -> str:
         f"{len(found.missing):,} of {found.n_genes:,} genes ({found.share_missing:.0%}) are "
         f"missing from X (first: {first_names(found.missing)})"
     )
+
+
+def _are_names(columns: np.ndarray) -> bool:
+    """Tell whether columns have names, and not numbers only; raise for numbers that are ids."""
+    if not all(isinstance(name, int) for name in columns):
+        return all(isinstance(name, str) for name in columns)
+    if list(columns) != list(range(len(columns))):
+        raise ValueError(
+            f"The columns of X are named by numbers (first: {first_names(columns)}), which "
+            "scikit-learn takes for no names. If they are gene ids, write them as text: "
+            "X.columns = X.columns.astype(str)."
+        )
+    return False
 
 
 def _without_names(X, layer: str | None):

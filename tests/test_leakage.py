@@ -188,6 +188,17 @@ def test_a_transformer_that_looks_labels_up_is_found(data):
     assert ("lookup", "labels of the test rows, held in labels, change its output") in found(report)
 
 
+def test_labels_are_looked_up_by_name_in_the_container_they_are_held_in(data):
+    class ByName(LookUp):
+        def transform(self, X):
+            return np.column_stack([X, self.labels.loc[X.index]])
+
+    X = pd.DataFrame(data[0]).rename(index="s{}".format)
+    step = ByName(None, pd.Series(data[1], index=X.index))
+    report = audit(make_pipeline(step, GaussianNB()), (X, data[1]))
+    assert [name for name, _ in found(report)] == ["byname"]
+
+
 def test_a_transformer_that_holds_all_profiles_is_found(data):
     class Centred(LookUp):
         def transform(self, X):
@@ -324,6 +335,23 @@ def test_labels_read_from_outside_are_a_note(data):
     y = data[1]
     report = audit([("combat", lambda X, _: combat_by_label(X, y)), ("clf", GaussianNB())], data)
     assert any("reads 'y' from outside" in note for note in report.notes)
+
+
+def test_labels_that_a_method_reads_from_outside_are_a_note(data):
+    y = data[1]
+
+    class Peeking(BatchScaler):
+        def transform(self, X):
+            return X + y.mean()
+
+    report = audit(make_pipeline(Peeking(), GaussianNB()), data)
+    assert any("reads 'y' from outside" in note for note in report.notes)
+
+
+def test_labels_in_the_arguments_of_a_function_are_a_note(data):
+    step = FunctionTransformer(lambda X, labels: X, kw_args={"labels": data[1]})
+    report = audit(make_pipeline(step, GaussianNB()), data)
+    assert any("reads 'labels' from outside" in note for note in report.notes)
 
 
 def test_values_computed_before_are_a_note(data):
@@ -520,6 +548,17 @@ def test_a_step_that_raises_on_perturbed_rows_is_named(data):
 
     with pytest.raises(ValueError, match="'known' raised RuntimeError on test rows that hold"):
         audit([("known", only_known), ("clf", GaussianNB())], data)
+
+
+def test_a_callable_of_one_argument_is_told_how_it_is_called(data):
+    with pytest.raises(ValueError, match=r"called as f\(X, y\)"):
+        audit([("log", lambda X: X), ("clf", GaussianNB())], data)
+
+
+@pytest.mark.parametrize("X", [None, np.zeros(N)])
+def test_what_is_no_matrix_is_refused(X):
+    with pytest.raises(ValueError, match="X must have two dimensions"):
+        audit_leakage(GaussianNB(), X, np.zeros(N))
 
 
 def test_a_callable_after_an_estimator_is_refused(data):

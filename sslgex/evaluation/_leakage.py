@@ -13,7 +13,7 @@ from .._encoders import _integer_seed
 from .._labels import is_missing
 from ._leakage_checks import audit_estimator, audit_function
 from ._leakage_report import Finding, LeakageReport
-from ._leakage_rows import codes_of_rows
+from ._leakage_rows import codes_of_rows, reordered
 from ._leakage_steps import Data, Step, make_steps, predict
 from ._splits import _positions
 
@@ -127,6 +127,11 @@ def audit_leakage(
         X = np.asarray(X)
     elif sp.issparse(X):
         X = X.tocsr()
+    if len(getattr(X, "shape", ())) != 2:
+        raise ValueError(
+            f"X must have two dimensions, samples in rows; got a {type(X).__name__} of shape "
+            f"{getattr(X, 'shape', None)}."
+        )
     y = np.asarray(y) if isinstance(y, list | tuple) else y
     check_consistent_length(X, y, groups)
     last = steps[-1]
@@ -203,7 +208,8 @@ def _better_than_chance(steps: list[Step], data: Data, n: int, rng) -> list[Find
     """Return a finding if permuted labels of the test rows are predicted too well."""
     hits, by_chance = 0, np.zeros(N_DRAWS)
     for _ in range(n):
-        permuted = data._replace(y=data.permuted(rng, data.train, data.test))
+        order = data.order(rng, data.train, data.test)
+        permuted = data._replace(y=reordered(data.y, order))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             predicted = predict(steps, permuted)

@@ -2,13 +2,20 @@
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from sklearn.base import clone
 
-from ._leakage_held import equal_to, fitted_parts, has_seen, variables_of
+from ._leakage_held import (
+    equal_to,
+    fitted_parts,
+    has_seen,
+    variables_of_estimator,
+    variables_of_function,
+)
 from ._leakage_report import Finding
-from ._leakage_rows import difference, perturb, rows_of, unperturbed
+from ._leakage_rows import difference, perturb, reordered, rows_of, unperturbed
 from ._leakage_steps import Data, Step, apply, calling, first_that_runs, fit, respond, unfitted_copy
 
 FACTORS = (2, 1)  # of perturbed values; a step that refuses twice the values gets other rows' only
@@ -24,13 +31,9 @@ UNFITTED = "Pass it unfitted, for each split to fit it, or fit it on other sampl
 
 def audit_function(step: Step, data: Data, rng) -> tuple[object, list[Finding], list[str]]:
     """Return what a callable makes of all rows, its leaks, and what cannot be told of it."""
-    held = variables_of(step.does)
+    held = variables_of_function(step.does)
     findings, notes = _fitted_before(step, list(held.values()), data)
-    for outside in [*equal_to(data.y, held), *equal_to(data.X, held)]:
-        notes.append(
-            f"Step {step.name!r} reads {outside!r} from outside, which equals its input: what it "
-            "does with that cannot be told. Let it use its arguments."
-        )
+    notes += _read_from_outside(step, held, data)
     X = unperturbed(data.X)
     with calling(step, "on the data as they are"):
         plain = apply(step, X, data.y)
@@ -56,7 +59,8 @@ def audit_function(step: Step, data: Data, rng) -> tuple[object, list[Finding], 
                 f"Step {step.name!r} returns the same test rows whatever it gets: if it hands out "
                 "what was computed before, audit what computed that."
             )
-    labels = _label_leak(step, lambda y: apply(step, X, y), plain, data, rng)
+    again = partial(_with_labels, partial(apply, step, X), data.y)
+    labels = _label_leak(step, again, plain, data, rng)
     return plain, findings + labels, notes
 
 
@@ -70,6 +74,7 @@ def audit_estimator(
     """
     unfitted = unfitted_copy(step, data.seed)
     findings, notes = _fitted_before(step, unfitted, data)
+    notes += _read_from_outside(step, variables_of_estimator(unfitted), data)
     with calling(step, "on the data as they are"):
         fitted = fit(step, data)
         plain = respond(fitted, data.X, is_last=is_last)
@@ -86,23 +91,23 @@ def audit_estimator(
     findings += _transductive(step, run, of_test, X_test, rows, rng)
 
     held = unfitted.get_params()
-    profiles, labels = equal_to(data.X, held), equal_to(data.y, held)
 
-    def run_with(names, value):
-        does = clone(unfitted).set_params(**dict.fromkeys(names, value))
+    def run_with(name, value):
+        does = clone(unfitted).set_params(**{name: value})
         return respond(fit(Step(step.name, does), data), data.X, is_last=is_last)
 
-    if profiles:
-        same = run_with(profiles, unperturbed(data.X))
-        other = _on_other_values(step, lambda X: run_with(profiles, X), data.X, data.test, rng)
+    for name in equal_to(data.X, held):
+        profiles = held[name]
+        same = run_with(name, unperturbed(profiles))
+        again = partial(run_with, name)
+        other = _on_other_values(step, again, profiles, data.test, rng)
         changed = difference(same, other, data.train)
         if changed:
-            what = f"values of the test rows, held in {profiles[0]}, change the training rows"
+            what = f"values of the test rows, held in {name}, change the training rows"
             findings.append(Finding(step.name, what, changed, AS_ARGUMENTS))
-    if labels:
-        findings += _label_leak(
-            step, lambda y: run_with(labels, y), plain, data, rng, held_in=labels[0]
-        )
+    for name in equal_to(data.y, held):
+        again = partial(_with_labels, partial(run_with, name), held[name])
+        findings += _label_leak(step, again, plain, data, rng, held_in=name)
     return plain, findings, notes
 
 
@@ -136,7 +141,7 @@ def _label_leak(
     where = f", held in {held_in}," if held_in else ""
     permutations = {"labels of the test rows": data.test, "labels of all rows": everywhere}
     for labels, part in permutations.items():
-        attempts = [lambda p=part: run(data.permuted(rng, p))] * ATTEMPTS
+        attempts = [lambda p=part: run(data.order(rng, p))] * ATTEMPTS
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             other = first_that_runs(step, f"when the {labels} were permuted", attempts)
@@ -153,6 +158,20 @@ def _label_leak(
             cure = AS_ARGUMENTS if held_in else IN_PIPELINE
             return [Finding(step.name, what, evidence, cure)]
     return []
+
+
+def _with_labels(run: Callable, labels, order: np.ndarray):
+    """Return what a step makes of the labels in another order."""
+    return run(reordered(labels, order))
+
+
+def _read_from_outside(step: Step, variables: dict, data: Data) -> list[str]:
+    """Return a note for each variable that holds the data again."""
+    return [
+        f"Step {step.name!r} reads {name!r} from outside, which equals its input: what it does "
+        "with that cannot be told. Let it use its arguments."
+        for name in [*equal_to(data.y, variables), *equal_to(data.X, variables)]
+    ]
 
 
 def _fitted_before(step: Step, held, data: Data) -> tuple[list, list[str]]:

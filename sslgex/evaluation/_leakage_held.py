@@ -16,16 +16,29 @@ from ..classifier import SSLClassifier
 from ._leakage_rows import close, rows_of
 from ._leakage_steps import respond
 
+METHODS = ("fit", "transform", "fit_transform", "predict", "predict_proba")
 
-def variables_of(function) -> dict:
+
+def variables_of_function(function) -> dict:
     """Return what a callable reads from outside its arguments, by name."""
     if isinstance(function, functools.partial):
         given = {f"argument {i} of partial": value for i, value in enumerate(function.args)}
-        return {**given, **function.keywords, **variables_of(function.func)}
+        return {**given, **function.keywords, **variables_of_function(function.func)}
+    function = inspect.unwrap(function) if callable(function) else None
     if not inspect.isfunction(function):
         return {}
     found = inspect.getclosurevars(function)
     return {**found.globals, **found.nonlocals}
+
+
+def variables_of_estimator(estimator) -> dict:
+    """Return what its methods, and functions and dicts among its parameters, hold by name."""
+    found = {}
+    for method in METHODS:
+        found.update(variables_of_function(getattr(type(estimator), method, None)))
+    for value in estimator.get_params().values():
+        found.update(value if isinstance(value, dict) else variables_of_function(value))
+    return found
 
 
 def equal_to(X, values: dict) -> list[str]:
@@ -87,7 +100,9 @@ def _same(value, X) -> bool:
         return False
     if sp.issparse(X):
         return value.shape == X.shape and not abs(value - X).max()
-    if not isinstance(value, list | tuple) and not hasattr(value, "__array__"):
+    if not hasattr(value, "__array__") and not (
+        isinstance(value, list | tuple) and np.ndim(X) == 1
+    ):
         return False
     try:
         return np.array_equal(np.asarray(value), np.asarray(X))

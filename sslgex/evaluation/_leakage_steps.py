@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 
 from .._encoders import seeded_clone
-from ._leakage_rows import reordered, rows_of
+from ._leakage_rows import rows_of
 
 
 class Step(NamedTuple):
@@ -47,12 +47,12 @@ class Data(NamedTuple):
     n_splits: int
     seed: int
 
-    def permuted(self, rng: np.random.Generator, *parts: np.ndarray):
-        """Return the labels, permuted within each of some parts of the rows."""
+    def order(self, rng: np.random.Generator, *parts: np.ndarray) -> np.ndarray:
+        """Return the rows, permuted within each of some parts of them."""
         order = np.arange(self.X.shape[0])
         for part in parts:
             order[part] = rng.permutation(part)
-        return reordered(self.y, order)
+        return order
 
 
 def make_steps(pipeline) -> list[Step]:
@@ -133,6 +133,7 @@ def calling(step: Step, when: str):
     except Exception as error:
         raise ValueError(
             f"Step {step.name!r} raised {type(error).__name__} {when}: {error}"
+            + ("\nIt is called as f(X, y) and returns the new X." if step.is_function else "")
         ) from error
 
 

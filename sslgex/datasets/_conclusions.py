@@ -74,21 +74,17 @@ class _Axis:
 def conclude_orientation(rows, columns, layout: str | None, where: str) -> tuple[str, str]:
     """Return the orientation and the evidence, or raise where that is weak or contradictory.
 
-    Names decide; the layout that a format prescribes does where names say nothing.
+    The names of rows, those of columns and the layout of the format may tell; they must agree.
     """
     row, column = _Axis(rows), _Axis(columns)
     evidence = f"rows: {row}; columns: {column}"
-    votes = {
-        SAMPLES_IN_ROWS: row.are_samples + column.are_genes,
-        GENES_IN_ROWS: row.are_genes + column.are_samples,
-    }
-    if layout is not None and (not any(votes.values()) or votes[layout]):
-        against = votes[ORIENTATIONS[layout == SAMPLES_IN_ROWS]]
-        if not against:
-            return layout, f"the layout of this format; {evidence}"
-    for orientation in ORIENTATIONS:
-        if votes[orientation] == sum(votes.values()) > 0 and layout in (None, orientation):
-            return orientation, evidence
+    told = set() if layout is None else {layout}
+    if row.are_samples or column.are_genes:
+        told.add(SAMPLES_IN_ROWS)
+    if row.are_genes or column.are_samples:
+        told.add(GENES_IN_ROWS)
+    if len(told) == 1:
+        return told.pop(), evidence if layout is None else f"the layout of this format; {evidence}"
     prescribed = f" The format has {layout}." if layout else ""
     raise ValueError(
         f"{where}: are the samples in rows or in columns? The {len(rows):,} x {len(columns):,} "

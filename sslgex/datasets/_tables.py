@@ -130,8 +130,7 @@ def raw_of_frame(frame, where: str, format: str) -> Raw:
             f"holds {some([str(value) for value in frame.iloc[0]])}. Check its delimiter and its "
             "decimal mark, or convert it: frame.astype(float)."
         )
-    numbers = frame.iloc[:, ~noted]
-    single = len(columns) > 0 and bool((numbers.dtypes == np.float32).all())
+    numbers = frame.iloc[:, ~noted] if noted.any() else frame
     notes = frame.iloc[:, noted].set_axis(rows, axis=0)
     notes = notes.loc[:, ~notes.columns.duplicated()]
     names = [name for name, is_note in zip(columns, noted, strict=True) if not is_note]
@@ -142,7 +141,7 @@ def raw_of_frame(frame, where: str, format: str) -> Raw:
             "recipe, 'A file per sample'."
         )
     raw = Raw(
-        values=numbers.to_numpy(dtype=np.float32 if single else np.float64, na_value=np.nan),
+        values=_values(numbers),
         rows=rows,
         columns=names,
         row_notes=notes.rename(columns=str),
@@ -308,6 +307,15 @@ def _refuse_cut(frame, head, open_stream, where) -> None:
                 f"its last row has {n_fields} of {len(head.header)} fields and ends {last[-9:]!r}"
             )
             raise damaged(where, head.format, told)
+
+
+def _values(numbers) -> np.ndarray:
+    """Return a data frame's numbers, not copied where pandas holds them as one array."""
+    types = list(numbers.dtypes)
+    dtype = np.float32 if types and all(t == np.float32 for t in types) else np.float64
+    if all(isinstance(t, np.dtype) for t in types):
+        return numbers.to_numpy(dtype=dtype)
+    return numbers.to_numpy(dtype=dtype, na_value=np.nan)  # pandas' own types may hold pandas.NA
 
 
 def _plain(name: str) -> str:

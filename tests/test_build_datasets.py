@@ -400,6 +400,28 @@ def test_archs4_takes_keywords_of_ones_own(archs4):
     assert list(adata.obs_names) == ["GSM3"]
 
 
+@pytest.mark.parametrize(
+    ("keyword", "found"),
+    [
+        ("liver", {"GSM0", "GSM2", "GSM4", "GSM6"}),  # Liver_rep1, livers, but not delivery
+        ("LIVERS", {"GSM2"}),
+        ("rep1", {"GSM0"}),
+        ("rep", {"GSM0"}),
+        ("single  liver-cell", {"GSM6"}),
+    ],
+)
+def test_archs4_keywords_are_whole_words_in_any_case(archs4, keyword, found):
+    organs = {"organ": [keyword]}
+    adata = build_archs4(archs4, organs=organs, max_single_cell_probability=None, verbose=0)
+    assert set(adata.obs_names) == found
+
+
+@pytest.mark.parametrize("size", ["min_per_organ", "max_per_organ"])
+def test_archs4_refuses_sizes_below_one(archs4, size):
+    with pytest.raises(ValueError, match=f"{size} == 0, must be >= 1"):
+        build_archs4(archs4, **{size: 0})
+
+
 def test_archs4_leaves_out_small_organs(archs4):
     adata = build_archs4(archs4, min_per_organ=2, verbose=0)
     assert adata.uns["class_counts"] == {"liver": 3}

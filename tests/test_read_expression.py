@@ -1,6 +1,7 @@
 """One reader for every format: what it concludes, what it refuses, what it says."""
 
 import gzip
+import sys
 import textwrap
 import warnings
 from pathlib import Path
@@ -593,6 +594,18 @@ def test_text_named_gz_is_read(tmp_path):
 def test_what_is_no_matrix_is_told(tmp_path, content, message):
     with pytest.raises(ValueError, match=message):
         read(write(tmp_path / "bad.tsv.gz", content))
+
+
+@pytest.mark.parametrize(("package", "extra"), [("pyarrow", "parquet"), ("h5py", "anndata")])
+def test_missing_package_names_its_extra(tmp_path, adata, monkeypatch, package, extra):
+    path = tmp_path / "brca"
+    if extra == "parquet":
+        FRAME.to_parquet(path)
+    else:
+        adata.write_h5ad(path)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImportError, match=rf'requires {package} .* "sslgex\[{extra}\]"'):
+        read(path)
 
 
 def test_no_such_file(tmp_path):

@@ -79,7 +79,7 @@ def _replace(values, merged, names, position, twice, rule):
         (np.ones(len(columns)), (range(len(columns)), columns)),
         shape=(len(columns), merged.shape[1]),
     )
-    return (merged @ sp.diags_array(kept) + sp.csr_array(new) @ back).tocsr()
+    return type(merged)(merged @ sp.diags_array(kept) + sp.csr_array(new) @ back)
 
 
 def _repeated(names) -> list:

@@ -201,6 +201,12 @@ def test_the_first_negative_count_is_named(layout):
         LogCounts().fit(layout(X))
 
 
+def test_entries_of_one_place_are_counts_together():
+    X = sp.csr_matrix(([3.0, -1.0, 1.0], [0, 0, 1], [0, 2, 3]), (2, 2))
+    Z = LogCounts(target_sum=1).fit_transform(X)
+    np.testing.assert_array_equal(Z.toarray(), np.eye(2))
+
+
 def test_a_negative_count_is_named_by_its_gene():
     X = pd.DataFrame([[1.0, -2.0], [1.0, 1.0]], columns=["TP53", "ESR1"])
     with pytest.raises(ValueError, match=r"row 0, gene 'ESR1' \(column 1\)"):
@@ -325,8 +331,9 @@ def test_the_most_variable_of_the_expressed_genes_are_kept():
 
 
 def test_of_equally_variable_genes_the_first_are_kept():
-    X = np.array([[1.0, 2.0, 3.0], [2.0, 3.0, 4.0]])
-    assert list(GeneFilter(n_top_genes=2).fit(X).get_support(indices=True)) == [0, 1]
+    X = np.array([[1.0], [2.0]]) + np.zeros(100)
+    X[:, ::2] *= 3
+    assert list(GeneFilter(n_top_genes=20).fit(X).get_support(indices=True)) == [*range(0, 40, 2)]
 
 
 def test_variances_are_those_of_numpy(counts):

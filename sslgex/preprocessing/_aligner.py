@@ -19,7 +19,7 @@ from ._alignment import (
     mixed_kinds,
     unique_genes,
 )
-from ._base import Preprocessor, blocks, canonical
+from ._base import Preprocessor, blocks
 from ._reference import genes_of_estimator, genes_of_sequence
 
 SHARE = Interval(Real, 0, 1, closed="both")
@@ -242,7 +242,7 @@ class GeneAligner(Preprocessor):
         columns = column_names(X)
         comparable = reset or self.genes_ is not None
         if columns is None or not comparable or not _are_names(columns):
-            return canonical(check_X(self, X, reset=reset, layer=self.layer)), None
+            return check_X(self, X, reset=reset, layer=self.layer), None
         if reset:
             self.n_features_in_ = len(columns)
             self.feature_names_in_ = columns
@@ -253,7 +253,7 @@ class GeneAligner(Preprocessor):
             values, layer = _without_names(X, layer), None
         else:
             own.n_features_in_, own.feature_names_in_ = len(columns), columns
-        return canonical(check_X(own, values, reset=False, layer=layer)), columns
+        return check_X(own, values, reset=False, layer=layer), columns
 
     def _read_reference(self) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Return the genes and the means that the reference gives."""

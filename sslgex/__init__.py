@@ -1,6 +1,6 @@
 """Self-supervised pretraining for gene expression, as scikit-learn estimators."""
 
-from . import datasets, evaluation, plotting
+from . import datasets, evaluation, plotting, preprocessing
 from ._versions import show_versions
 from .byol import ByolTransformer
 from .classifier import SSLClassifier
@@ -18,6 +18,7 @@ __all__ = [
     "evaluation",
     "load",
     "plotting",
+    "preprocessing",
     "save",
     "show_versions",
 ]

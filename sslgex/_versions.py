@@ -15,7 +15,9 @@ def show_versions() -> None:
     """Print versions and what of this machine sslgex uses, for reports of problems.
 
     "oneDNN products" tells whether the widest matrix products on the CPU go through an operator of
-    torch's that is private; the environment variable ``SSLGEX_ONEDNN=0`` switches it off.
+    torch's that is private; the environment variable ``SSLGEX_ONEDNN=0`` switches it off. "threads"
+    are those that a fit would take here; in a worker process no more than its share of the
+    processors, unless ``SSLGEX_SHARE_PROCESSORS=0`` says otherwise.
 
     Examples
     --------

@@ -10,6 +10,7 @@ import sslgex
 PACKAGE = Path(sslgex.__file__).parent
 # Lower layers first; a module may import from its own layer and those before it.
 LAYERS = [
+    ["_genes"],
     ["_nn"],
     ["_training"],
     [
@@ -22,6 +23,7 @@ LAYERS = [
         "_versions",
         "datasets",
     ],
+    ["preprocessing"],
     ["base"],
     ["_head", "_linear_path", "_propagation", "_unfrozen", "_pooled"],
     ["_untrained", "_encoders", "_finish", "scarf", "vime", "byol"],

@@ -125,6 +125,16 @@ def test_scaling_by_the_median_of_all_totals_is_found(data):
     assert found(audit([("depth", same_depth), ("clf", GaussianNB())], data)) == [("depth", VALUES)]
 
 
+def test_a_step_that_uses_only_totals_is_found_where_all_are_equal(data):
+    X = data[0] / data[0].sum(axis=1, keepdims=True)
+
+    def of_mean_depth(X, y):
+        return X / X.sum(axis=1).mean().round(6)
+
+    steps = [("depth", of_mean_depth), ("clf", GaussianNB())]
+    assert found(audit(steps, (X, data[1]))) == [("depth", VALUES)]
+
+
 def test_gene_selection_on_all_rows_is_found_by_its_use_of_labels(data):
     steps = [("genes", SelectKBest(k=10).fit_transform), ("clf", GaussianNB())]
     assert ("genes", LABELS) in found(audit(steps, data))
@@ -399,6 +409,7 @@ KINDS = {
     "anndata": lambda X: anndata.AnnData(X),
     "float32": lambda X: X.astype(np.float32),
     "list": lambda X: X.tolist(),
+    "fortran frame": lambda X: pd.DataFrame(np.asfortranarray(X)),
     "polars": pl.DataFrame,
 }
 
@@ -431,6 +442,17 @@ def test_leaks_are_found_in_a_layer(data):
     scarf = small_scarf().set_params(layer="scaled")
     steps = [("scale", scale), ("scarf", scarf), ("clf", GaussianNB())]
     assert found(audit(steps, (adata, data[1]))) == [("scale", VALUES)]
+
+
+# Sums over genes are rounded by their order in memory, which a copy of a frame may change.
+def depth(X, y=None):
+    return X / X.to_numpy().sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("step", [depth, FunctionTransformer(depth)], ids=["callable", "estimator"])
+def test_rounding_by_the_layout_in_memory_is_no_leak(data, step):
+    steps = [("depth", step), ("clf", GaussianNB())]
+    assert audit(steps, (pd.DataFrame(data[0]), data[1])).clean
 
 
 def test_columns_of_text_are_let_be(data):
@@ -478,6 +500,16 @@ def test_data_are_not_changed_by_a_function_that_works_in_place(data):
 
     audit([("scale", in_place), ("clf", GaussianNB())], (X, data[1]))
     np.testing.assert_array_equal(X, before)
+
+
+def test_a_function_that_works_in_place_gets_fresh_data_each_time(data):
+    def in_place(X, y):
+        X += 1
+        return X
+
+    report = audit([("shift", in_place), ("clf", GaussianNB())], data)
+    assert report.clean
+    assert report.notes == []
 
 
 def test_the_same_seed_gives_the_same_report(data):

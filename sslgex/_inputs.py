@@ -15,7 +15,15 @@ from ._training.rows import ColumnStatistics, Rows
 LARGEST = float(np.sqrt(np.finfo(np.float32).max))
 
 
-def check_X(estimator, X, *, reset: bool, layer: str | None = None, gather: bool = False):
+def check_X(
+    estimator,
+    X,
+    *,
+    reset: bool,
+    layer: str | None = None,
+    gather: bool = False,
+    min_samples: int = 2,
+):
     """Return X as an array or CSR matrix of its own dtype, checked and not copied.
 
     Parameters
@@ -25,11 +33,13 @@ def check_X(estimator, X, *, reset: bool, layer: str | None = None, gather: bool
     X : array-like, sparse matrix, data frame, CPU tensor or AnnData
         (n_samples, n_features).
     reset : bool
-        True in ``fit``: at least two rows are needed.
+        True in ``fit``: at least ``min_samples`` rows are needed.
     layer : str, optional
         The layer of an AnnData to read; its ``X`` by default.
     gather : bool
         Whether training will gather rows: a Fortran-ordered matrix is then copied once to C order.
+    min_samples : int
+        How many rows ``fit`` needs.
 
     Raises
     ------
@@ -63,7 +73,7 @@ def check_X(estimator, X, *, reset: bool, layer: str | None = None, gather: bool
             accept_sparse="csr",
             dtype="numeric",
             order="C" if gather else None,
-            ensure_min_samples=2 if reset else 1,
+            ensure_min_samples=min_samples if reset else 1,
         )
     except ValueError as error:
         raise ValueError(f"{error}{_cure(error, X, named)}") from None
@@ -265,8 +275,8 @@ def _cure(error: ValueError, X, named) -> str:
         return _where_not_finite(X, named)
     if "minimum of 2 is required" in text:
         return (
-            " Pretraining and fine-tuning need at least two samples in rows; a matrix of "
-            "genes x samples must be transposed."
+            " There is nothing to learn from fewer than two samples in rows; a matrix of genes x "
+            "samples must be transposed."
         )
     if "0 feature(s)" in text or "0 sample(s)" in text:
         return " X must be samples x genes, with at least one of each."

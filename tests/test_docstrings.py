@@ -8,13 +8,14 @@ import re
 import pytest
 
 import sslgex
-from sslgex import evaluation, plotting, testing
-from sslgex.datasets import load_tcga_brca, make_expression
+from sslgex import datasets, evaluation, plotting, preprocessing, testing
 
 PUBLIC = [obj for name in sslgex.__all__ if callable(obj := getattr(sslgex, name))]
 CLASSES = [obj for obj in PUBLIC if isinstance(obj, type)]
-PUBLIC += [load_tcga_brca, make_expression, testing.check_pretrainer]
-PUBLIC += [getattr(plotting, name) for name in plotting.__all__]
+PUBLIC += [testing.check_pretrainer]
+PUBLIC += [
+    getattr(part, name) for part in (datasets, plotting, preprocessing) for name in part.__all__
+]
 # What these return has no constructor for users: its attributes are documented, not parameters.
 RETURNED = (
     evaluation.LabelEfficiencyResults,
@@ -42,7 +43,7 @@ def documented(obj):
     section = re.search(r"Parameters\n-+\n(.*?)(?=\n\n\w+[ \w]*\n-+\n|\Z)", doc, re.S)
     section = section.group(1) if section else ""  # there may be no parameters
     lines = re.findall(r"^(\*{0,2}\w+(?:, \w+)*) : (.*)$", section, re.M)
-    return {name: kind for names, kind in lines for name in names.split(", ")}
+    return {name.lstrip("*"): kind for names, kind in lines for name in names.split(", ")}
 
 
 @pytest.mark.parametrize("obj", PUBLIC, ids=lambda o: o.__name__)
@@ -64,7 +65,7 @@ def test_parameters_are_documented_in_order_with_their_defaults(obj):
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda c: c.__name__)
 def test_fitted_attributes_are_documented(cls):
-    X, y = make_expression(n_samples=30, n_genes=20, n_informative=4, return_X_y=True)
+    X, y = datasets.make_expression(n_samples=30, n_genes=20, n_informative=4, return_X_y=True)
     fitted = cls(hidden_layer_sizes=(4,), max_epochs=1).fit(X, y)
     section = inspect.getdoc(cls).split("Attributes\n")[1].split("See Also")[0]
     names = re.findall(r"^(\w+_(?:, \w+_)*) : ", section, re.M)

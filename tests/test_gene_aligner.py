@@ -383,3 +383,12 @@ def test_a_pickle_aligns_alike(scarf, brca):
 def test_a_fit_without_names_forgets_those_of_the_fit_before():
     aligner = GeneAligner().fit(TRAIN).fit(np.ones((2, 4)))
     assert list(aligner.get_feature_names_out()) == ["x0", "x1", "x2", "x3"]
+
+
+def test_parameters_of_the_reference_cannot_be_set_through_it():
+    scarf = ScarfTransformer((8, 8), max_epochs=1)
+    scarf.fit(np.random.default_rng(0).normal(size=(10, 5)))
+    before = scarf.get_params()
+    with pytest.raises(ValueError, match="used as it is, by every clone"):
+        GeneAligner(scarf).set_params(warn_missing=0.2, reference__lr=1.0)
+    assert scarf.get_params() == before

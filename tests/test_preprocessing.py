@@ -382,3 +382,11 @@ def test_our_counts_per_million_are_those_of_rnanorm(counts):
 def test_a_step_that_is_not_fitted_says_so(step, counts):
     with pytest.raises(NotFittedError):
         clone(step).transform(counts)
+
+
+@pytest.mark.parametrize("step", [LogCounts(), RankNormalizer()], ids=lambda s: type(s).__name__)
+def test_a_step_that_learns_nothing_takes_one_sample(step):
+    one = np.array([[3.0, 0.0, 5.0]])
+    np.testing.assert_array_equal(
+        step.fit_transform(one), step.fit(one.repeat(2, 0)).transform(one)
+    )

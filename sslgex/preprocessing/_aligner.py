@@ -227,6 +227,32 @@ class GeneAligner(Preprocessor):
         names = _check_feature_names_in(self, input_features)
         return names if self.genes_ is None else self.genes_
 
+    def set_params(self, **params):
+        """Set parameters; those of the reference are refused.
+
+        Parameters
+        ----------
+        **params
+            Parameters of this step.
+
+        Returns
+        -------
+        self : GeneAligner
+            The step.
+
+        Raises
+        ------
+        ValueError
+            For ``reference__name``, before anything is changed: the reference is the user's own.
+        """
+        inner = sorted(name for name in params if name.startswith("reference__"))
+        if inner:
+            raise ValueError(
+                f"{inner[0]} cannot be set: the reference is used as it is, by every clone of this "
+                "step. Set the parameter on the reference itself, or pass another one."
+            )
+        return super().set_params(**params)
+
     def __sklearn_clone__(self):
         # A clone of the reference would come unfitted, or copied with all its values.
         bare = copy.copy(self)

@@ -24,6 +24,8 @@ class Preprocessor(TransformerMixin, BaseEstimator):
     _parameter_constraints: dict = {"layer": [str, None]}
     # Whether the step leaves zeros alone, so that a sparse matrix stays sparse.
     _keeps_zeros = True
+    # What there is to learn takes two samples, unless a step says otherwise.
+    _min_samples = 2
 
     @_fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing
@@ -33,7 +35,7 @@ class Preprocessor(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame, AnnData} of shape (n_samples, n_features)
-            Expression profiles, samples in rows. At least two.
+            Expression profiles, samples in rows; two at least, where there is something to learn.
         y : None
             Ignored; present for scikit-learn's Pipeline.
 
@@ -85,7 +87,8 @@ class Preprocessor(TransformerMixin, BaseEstimator):
 
     def _check(self, X, *, reset: bool):
         """Return X checked: an array, or a CSR matrix without repeated entries."""
-        return canonical(check_X(self, X, reset=reset, layer=self.layer))
+        least = self._min_samples
+        return canonical(check_X(self, X, reset=reset, layer=self.layer, min_samples=least))
 
     def _through(self, apply, matrix, X):
         """Return what ``apply`` makes of a checked matrix, under the names of the user's X."""

@@ -72,6 +72,7 @@ class LogCounts(OneToOneFeatureMixin, Preprocessor):
            [2., 1., 0.]], dtype=float32)
     """
 
+    _min_samples = 1
     _parameter_constraints: dict = {
         **Preprocessor._parameter_constraints,
         "target_sum": [POSITIVE, StrOptions({"median"})],

@@ -49,6 +49,7 @@ class RankNormalizer(OneToOneFeatureMixin, Preprocessor):
            [0.625, 0.625, 0.25 ]])
     """
 
+    _min_samples = 1
     _parameter_constraints: dict = {
         **Preprocessor._parameter_constraints,
         "output": [StrOptions({"uniform", "normal"})],

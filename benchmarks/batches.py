@@ -5,7 +5,7 @@
 RNAseqDB holds tissue of GTEx and of TCGA. Can a classifier still tell the study after the
 correction, and what becomes of the tissue? The corrector is fitted on training samples inside of
 cross-validation; and from one study to the other it knows the test study's samples, not its labels.
-Writes docs/tables/batches.md; a minute or two.
+Writes docs/tables/batches.csv; a minute or two.
 """
 
 from pathlib import Path
@@ -77,22 +77,19 @@ def main() -> None:
         f"{len(shared)} tissues of both, unequal shares": unequal,
         f"{len(np.unique(y[equal]))} tissues of both, equal shares": equal,
     }
-    lines = [
-        "| samples | study told, before → after | tissue told | learned in GTEx, told in TCGA |",
-        "|---|---|---|---|",
-    ]
+    lines = ["samples,study told,tissue told,\"tissue told in TCGA, learned in GTEx\""]
     for name, rows in sets.items():
         Xs, ys, bs = X[rows], y[rows], batch[rows]
         strata = np.array([f"{a} {b}" for a, b in zip(ys, bs, strict=True)])
-        cells = [f"{name} ({len(rows)})"]
+        cells = [f'"{name} ({len(rows)})"']
         for target in (bs, ys):
             both = [balanced_accuracy(Xs, target, bs, strata, c) for c in (False, True)]
             cells.append(" → ".join(f"{100 * value:.0f}" for value in both))
         there = [from_one_to_the_other(Xs, ys, bs, c) for c in (False, True)]
         cells.append("" if len(rows) == len(y) else " → ".join(f"{100 * v:.0f}" for v in there))
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(",".join(cells))
         print(lines[-1], flush=True)
-    (ROOT / "docs" / "tables" / "batches.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (ROOT / "docs" / "tables" / "batches.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(machine())
 
 

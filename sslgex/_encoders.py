@@ -111,7 +111,8 @@ def seeded_clone(estimator, random_state):
         # What is fitted after cloning was meant to stay as it is.
         if parameter == "random_state" and value is None and not is_fitted(params.get(owner)):
             seeds[name] = _integer_seed(random_state)
-    return estimator.set_params(**seeds)
+    estimator.set_params(**seeds)  # a FrozenEstimator's returns None
+    return estimator
 
 
 def transform(encoder, X, matrix) -> np.ndarray:

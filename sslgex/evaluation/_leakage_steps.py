@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 
@@ -93,7 +92,7 @@ def apply(step: Step, X, y):
 
 def unfitted_copy(step: Step, seed: int):
     """Return a clone of an estimator that has a seed; a FrozenEstimator stays as it is."""
-    return step.does if isinstance(step.does, FrozenEstimator) else seeded_clone(step.does, seed)
+    return seeded_clone(step.does, seed)
 
 
 def fit(step: Step, data: Data):

@@ -63,7 +63,7 @@ class GeneAligner(Preprocessor):
         What missing genes are filled with, in the unit of X.
     n_features_in_ : int
         Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, where X had some.
 
     Raises

@@ -59,7 +59,7 @@ class BatchCorrector(OneToOneFeatureMixin, Preprocessor):
         By which factor the variance in a batch is larger than ``scale_ ** 2``: the paper's δ²*.
     n_features_in_ : int
         Number of genes.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the genes, if X had them.
 
     See Also

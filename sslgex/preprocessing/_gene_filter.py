@@ -30,15 +30,15 @@ class GeneFilter(SelectorMixin, Preprocessor):
 
     Attributes
     ----------
-    n_expressed_ : ndarray of shape (n_features_in_,), int
+    n_expressed_ : ndarray of shape (`n_features_in_`,), int
         In how many training samples each gene was expressed.
-    support_ : ndarray of shape (n_features_in_,), bool
+    support_ : ndarray of shape (`n_features_in_`,), bool
         Which genes are kept.
-    variances_ : ndarray of shape (n_features_in_,), float64
+    variances_ : ndarray of shape (`n_features_in_`,), float64
         Variance of each gene over the training samples.
     n_features_in_ : int
         Number of genes seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, where X had some.
 
     Raises

@@ -43,7 +43,7 @@ class LogCounts(OneToOneFeatureMixin, Preprocessor):
         What samples are scaled to.
     n_features_in_ : int
         Number of genes seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, where X had some.
 
     Raises

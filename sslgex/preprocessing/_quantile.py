@@ -24,11 +24,11 @@ class QuantileNormalizer(OneToOneFeatureMixin, Preprocessor):
 
     Attributes
     ----------
-    reference_ : ndarray of shape (n_features_in_,), float64
+    reference_ : ndarray of shape (`n_features_in_`,), float64
         The quantiles, ascending, in the unit of X.
     n_features_in_ : int
         Number of genes seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, where X had some.
 
     See Also

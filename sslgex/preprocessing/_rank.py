@@ -28,7 +28,7 @@ class RankNormalizer(OneToOneFeatureMixin, Preprocessor):
     ----------
     n_features_in_ : int
         Number of genes seen in `fit`; nothing else is learned.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, where X had some.
 
     See Also

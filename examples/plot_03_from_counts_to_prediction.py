@@ -101,14 +101,15 @@ pipeline = Pipeline(
 )
 
 # %%
-# How well it does, patients kept together, beside the linear model that it has to beat.
+# How well it does, patients kept together, beside the linear model that it has to beat: tuned
+# logistic regression on the same genes. Organs are easy to tell apart; this is no contest.
 from sklearn.base import clone
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_score
-from sklearn.preprocessing import StandardScaler
 
-linear = clone(pipeline).set_params(classify=LogisticRegression(max_iter=2_000))
-linear.steps.insert(-1, ("scale", StandardScaler()))
+from sslgex.evaluation import default_baselines
+
+logistic = default_baselines(random_state=0)["logistic regression"]
+linear = clone(pipeline).set_params(classify=logistic)
 cv = StratifiedGroupKFold(3, shuffle=True, random_state=0)
 for name, model in {"SCARF, default head": pipeline, "logistic regression": linear}.items():
     scores = cross_val_score(model, X, y, groups=patients, cv=cv, scoring="balanced_accuracy")
@@ -121,6 +122,8 @@ print()
 # The audit perturbs test samples and permutes labels, and looks at what leaves every step. Then the
 # same data as scripts often treat them: scaled on all samples before the split, folds that divide
 # patients. Both are named.
+from sklearn.linear_model import RidgeClassifier
+
 from sslgex.evaluation import audit_leakage
 
 report = audit_leakage(pipeline, X, y, patients, cv=cv, n_permutations=0)
@@ -133,7 +136,7 @@ def scale_all(X, y):
     return (logs - logs.mean()) / (logs.std() + 1e-9)
 
 
-script = [("scale all", scale_all), ("classify", LogisticRegression(max_iter=2_000))]
+script = [("scale all", scale_all), ("classify", RidgeClassifier())]
 print(audit_leakage(script, X, y, patients, n_permutations=0), "\n")
 
 # %%

@@ -24,6 +24,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.parallel import Parallel, delayed
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import sslgex.base
 from sslgex import ByolTransformer, ScarfTransformer, SSLClassifier, VimeTransformer
@@ -291,11 +292,12 @@ def test_jobs_share_the_processors(data, monkeypatch):
 
 
 def threads_in_training(X):
-    """Return how many threads torch has within a fit, and after it."""
+    """Return how many threads torch and the libraries have within a fit, and torch after it."""
     seen = []
     original = Engine.run
 
     def run(engine):
+        seen.append(max(pool["num_threads"] for pool in threadpool_info()))
         seen.append(torch.get_num_threads())
         return original(engine)
 
@@ -313,7 +315,20 @@ def test_jobs_told_to_take_all_processors_take_their_share(data, monkeypatch, sh
         found = Parallel()(delayed(threads_in_training)(data[0]) for _ in range(2))
     get_reusable_executor().shutdown()  # its workers have this test's environment
     share = max(1, joblib.cpu_count() // 2) if shared else told
-    assert found == [(share, told)] * 2
+    assert found == [(share, share, told)] * 2
+
+
+def test_jobs_share_the_processors_among_blas_threads_too(data):
+    # torch had its share already, BLAS had not, and nothing was limited.
+    def fit(X):
+        torch.set_num_threads(1)
+        with threadpool_limits(max(2, joblib.cpu_count())):
+            return threads_in_training(X)[0]
+
+    with joblib.parallel_config("loky", n_jobs=2):
+        found = Parallel()(delayed(fit)(data[0]) for _ in range(2))
+    get_reusable_executor().shutdown()
+    assert found == [max(1, joblib.cpu_count() // 2)] * 2
 
 
 def test_the_first_process_keeps_its_threads():

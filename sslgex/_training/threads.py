@@ -23,11 +23,16 @@ SWITCH = "SSLGEX_SHARE_PROCESSORS"  # environment variable; "0" leaves the threa
 def share_of_processors() -> Iterator[None]:
     """In a worker, have no more threads than the worker's share of the processors."""
     before, most = torch.get_num_threads(), share()
-    if before <= most:
+    pools = threadpool_info() if most < cpu_count() else []
+    if before <= most and all(pool["num_threads"] <= most for pool in pools):
         yield
         return
-    limits = {found["prefix"]: min(found["num_threads"], most) for found in threadpool_info()}
-    torch.set_num_threads(most)
+    # Several pools may be of one kind; the limit is the kind's.
+    limits: dict[str, int] = {}
+    for pool in pools:
+        wanted = min(pool["num_threads"], most)
+        limits[pool["prefix"]] = max(wanted, limits.get(pool["prefix"], 1))
+    torch.set_num_threads(min(before, most))
     try:
         with threadpool_limits(limits):
             yield

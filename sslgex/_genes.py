@@ -7,9 +7,15 @@ import numpy as np
 
 # What a kind of identifier looks like, whole; the first that fits is the name's.
 KINDS = {
-    "Ensembl gene": re.compile(r"ENS[A-Z]{0,4}G\d{11}(\.\d+)?(_PAR_Y)?"),
+    # ENSGR0000002586 is how older releases name a copy on the Y chromosome.
+    "Ensembl gene": re.compile(r"ENS[A-Z]{0,4}G(\d{11}|R\d{10})(\.\d+)?(_PAR_Y)?"),
     "Ensembl transcript": re.compile(r"ENS[A-Z]{0,4}T\d{11}(\.\d+)?(_PAR_Y)?"),
-    "probe": re.compile(r"\d+(_[a-z])*_at|ILMN_\d+|A_\d+_P\d+"),
+    "RefSeq": re.compile(r"[NX][MR]_\d{6,}(\.\d+)?"),
+    # Of Affymetrix (numbers alone are Gene ST), Illumina and Agilent.
+    "probe": re.compile(
+        r"\d+(_[a-z])*_at|AFFX-.+|(79|80|81)\d{5}|1[67]\d{6}|T[CS]\w+\.(hg|mm|rn)\.\d|"
+        r"ILMN_\d+|cg\d{8}|A_\d+_P\d+"
+    ),
     "sample": re.compile(
         r"TCGA-\w\w-\w{4}.*|GTEX-.*|GSM\d{3,}|[SED]R[RSX]\d{5,}|SAM(N|EA|D)\d{6,}|TARGET-\d\d-.*|"
         r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -17,14 +23,15 @@ KINDS = {
     "Entrez": re.compile(r"\d{1,9}"),
     "symbol": re.compile(r"[A-Za-z][A-Za-z0-9]*([-.@_][A-Za-z0-9]+)*"),
 }
-_VERSION = re.compile(r"(ENS[A-Z]{0,4}[GT]\d{11})\.\d+")
+_VERSION = re.compile(r"(ENS[A-Z]{0,4}[GT](\d{11}|R\d{10}))\.\d+")
 
 
 def strip_version(name: str) -> str:
     """Return an Ensembl id without its version; any other name as it is.
 
     ``ENSG00000141510.16`` is ``ENSG00000141510``. The suffix of a copy on the Y chromosome stays
-    (``ENSG00000002586.20_PAR_Y`` is ``ENSG00000002586_PAR_Y``): that is another locus.
+    (``ENSG00000002586.20_PAR_Y`` is ``ENSG00000002586_PAR_Y``), and so does its older form
+    (``ENSGR0000002586``): that is another locus.
     """
     return _VERSION.sub(r"\1", name, count=1) if name.startswith("ENS") else name
 

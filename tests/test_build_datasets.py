@@ -10,6 +10,7 @@ import pytest
 
 from sslgex.datasets import build_archs4, build_tcga, common_genes
 from sslgex.datasets._archs4_file import ARCHS4File
+from sslgex.datasets._organs import find_organs, keywords_of
 
 GENES = [f"ENSG{i:011d}.{i % 5 + 1}" for i in range(30)]
 
@@ -161,6 +162,25 @@ def test_tcga_counts_genes_that_not_all_files_have(hub):
     write_xena(hub, "TCGA-ACC", ["TCGA-C1-0001-01A"], genes=genes)
     adata = build_tcga(hub, verbose=0)
     assert (adata.n_vars, adata.uns["left_out"]["genes_not_in_all_files"]) == (28, 3)
+
+
+def test_tcga_joins_genes_of_different_versions(hub):
+    genes = [name.split(".")[0] + ".99" for name in GENES]
+    write_xena(hub, "TCGA-UVM", ["TCGA-U1-0001-01A"], genes=genes)
+    assert list(build_tcga(hub, verbose=0).var["ensembl_id"]) == GENES
+
+
+def test_tcga_warns_where_many_genes_are_left_out(hub):
+    write_xena(hub, "TCGA-ACC", ["TCGA-C1-0001-01A"], genes=GENES[4:])
+    with pytest.warns(UserWarning, match="4 of 30 genes are left out"):
+        build_tcga(hub, verbose=0)
+
+
+def test_tcga_keeps_an_old_name_of_a_copy_on_y_as_another_locus(tmp_path):
+    genes = ["ENSG00000002586.16", "ENSGR0000002586.16"]
+    write_xena(tmp_path, "TCGA-ACC", ["TCGA-C1-0001-01A"], genes=genes)
+    names = build_tcga(tmp_path, verbose=0).var_names
+    assert list(names) == ["ENSG00000002586", "ENSGR0000002586"]
 
 
 def test_tcga_reads_more_genes_than_a_block(tmp_path):
@@ -414,6 +434,58 @@ def test_archs4_keywords_are_whole_words_in_any_case(archs4, keyword, found):
     organs = {"organ": [keyword]}
     adata = build_archs4(archs4, organs=organs, max_single_cell_probability=None, verbose=0)
     assert set(adata.obs_names) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "bone marrow mononuclear cells",
+        "iPSC + bone morphogenetic protein 4",
+        "internal mammary artery",
+        "gall bladder",
+        "macrophages, liver X receptor agonist",
+        "MCF10A, hepatocyte growth factor",
+        "keratinocyte growth factor",
+        "neurons, brain-derived neurotrophic factor",
+        "renal artery",
+        "pulmonary artery endothelial cells",
+        "alveolar rhabdomyosarcoma",
+        "T cells; eye color: brown",
+        "heart rate 72",
+        "cause of death: heart attack",
+        "blood glucose 5.4, blood pressure 120",
+        "skin-type I",
+        "left | ventricle of lateral",
+        "buffy, coat",
+    ],
+)
+def test_archs4_phrases_that_merely_name_an_organ_are_no_label(text):
+    assert find_organs(np.array([text]), keywords_of(None))[1].tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("text", "organ"),
+    [
+        ("skin, type: biopsy", "skin"),
+        ("liver, treated with hepatocyte growth factor", "liver"),
+        ("blood from bone marrow donors", "blood"),
+    ],
+)
+def test_archs4_a_phrase_hides_no_keyword_beside_it(text, organ):
+    assert find_organs(np.array([text]), keywords_of(None))[0].tolist() == [organ]
+
+
+def test_archs4_a_keyword_of_ones_own_may_be_such_a_phrase():
+    assert find_organs(np.array(["bone marrow"]), keywords_of({"marrow": "marrow"}))[1] == [1]
+
+
+def test_archs4_entries_of_version_1_are_split_where_they_were_joined(tmp_path):
+    path = write_archs4(tmp_path / "human.h5", 1)
+    with h5py.File(path, "a") as file:
+        del file["meta/Sample_characteristics_ch1"]
+        file["meta/Sample_characteristics_ch1"] = ["tissue: kidneyXx-xXsex: male"] * 7
+    with ARCHS4File(path) as file:
+        assert file.metadata("characteristics_ch1")[0] == "tissue: kidney,sex: male"
 
 
 @pytest.mark.parametrize("size", ["min_per_organ", "max_per_organ"])

@@ -109,6 +109,11 @@ def test_split_refuses_sizes_that_leave_nothing():
         paper_split(Y, test_size=0.5, validation_size=0.5)
 
 
+def test_split_with_groups_refuses_a_part_of_more_than_half():
+    with pytest.raises(ValueError, match="half of the samples at most"):
+        paper_split(Y, PATIENTS, test_size=0.6)
+
+
 def test_split_refuses_fewer_test_samples_than_classes():
     with pytest.raises(ValueError, match=r"test_size = 2 should be .*Asked for were 2 of 1,000"):
         paper_split(Y, test_size=2)

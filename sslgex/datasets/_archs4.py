@@ -8,50 +8,7 @@ from sklearn.utils import check_random_state, check_scalar
 
 from ._archs4_file import ARCHS4File
 from ._building import import_anndata, keep_large_classes, print_report, to_anndata
-
-# The study's own list is lost with its supplement; this one is ours. A keyword must mean one organ
-# wherever it stands: "cortex" (brain, kidney, adrenal) and "marrow" beside blood are not here.
-ORGANS = {
-    "adipose": ("adipose", "adipocyte", "subcutaneous fat", "visceral fat"),
-    "adrenal": ("adrenal", "adrenocortical"),
-    "bladder": ("bladder", "urothelium", "urothelial"),
-    "blood": ("blood", "PBMC", "leukocyte", "buffy coat"),
-    "bone": ("bone", "osteoblast", "osteosarcoma"),
-    "brain": (
-        "brain",
-        "cerebellum",
-        "cerebral cortex",
-        "frontal cortex",
-        "prefrontal cortex",
-        "hippocampus",
-        "hypothalamus",
-        "striatum",
-        "glioblastoma",
-        "glioma",
-    ),
-    "breast": ("breast", "mammary"),
-    "colon": ("colon", "colorectal", "rectum", "rectal"),
-    "esophagus": ("esophagus", "oesophagus", "esophageal", "oesophageal"),
-    "eye": ("eye", "retina", "retinal", "cornea"),
-    "heart": ("heart", "cardiac", "cardiomyocyte", "myocardium", "left ventricle"),
-    "kidney": ("kidney", "renal"),
-    "liver": ("liver", "hepatic", "hepatocyte", "hepatocellular"),
-    "lung": ("lung", "pulmonary", "bronchial", "alveolar"),
-    "muscle": ("skeletal muscle", "vastus lateralis", "myoblast", "myotube"),
-    "ovary": ("ovary", "ovaries", "ovarian"),
-    "pancreas": ("pancreas", "pancreatic", "islet"),
-    "placenta": ("placenta", "placental", "trophoblast"),
-    "prostate": ("prostate", "prostatic"),
-    "skin": ("skin", "dermal", "epidermis", "keratinocyte", "melanoma"),
-    "small intestine": ("small intestine", "ileum", "ileal", "jejunum", "duodenum"),
-    "spleen": ("spleen", "splenic"),
-    "stomach": ("stomach", "gastric"),
-    "testis": ("testis", "testes", "testicular"),
-    "thyroid": ("thyroid",),
-    "uterus": ("uterus", "uterine", "endometrium", "endometrial"),
-}
-
-_WORD = re.compile(r"[^\W\d_]+|\d+")
+from ._organs import find_organs, keywords_of
 
 
 def build_archs4(
@@ -77,7 +34,7 @@ def build_archs4(
         The HDF5 file.
     organs : dict of str to sequence of str, default=None
         The keywords of each organ. A list of names takes those organs of the default, which is
-        ours, for the study's is lost: ``sslgex.datasets._archs4.ORGANS``.
+        ours, for the study's is lost: ``sslgex.datasets._organs.ORGANS``.
     min_per_organ : int, default=1
         Organs with fewer samples are left out, before any count is read.
     max_per_organ : int, default=None
@@ -102,7 +59,7 @@ def build_archs4(
         ``obs``, indexed by GEO accession:
 
         - ``label``: the organ;
-        - ``series``: the GEO series, as the file has it. There may be several, with commas;
+        - ``series``: the GEO series. There may be several, with commas;
         - ``study``: series that share samples have the same. Keep studies together in splits;
         - ``text``: what was searched.
 
@@ -133,9 +90,11 @@ def build_archs4(
     -----
     Keywords are whole words, in any case: "liver" is found in "Liver_rep2" and "fetal livers" (a
     plural "s" may follow), not in "delivery". Digits are words of their own: "liver2" has "liver",
-    and "CD45" does not have "CD4". A sample that matches two organs ("liver metastasis of colon
-    cancer") is left out, and so is one that matches none. Such labels are not perfect: look into
-    ``text``.
+    and "CD45" does not have "CD4". A keyword of several words is found within one field and between
+    commas. Where a keyword is known to mean something else ("bone marrow", "eye color",
+    "brain-derived neurotrophic factor") it does not count. A sample that matches two organs
+    ("liver metastasis of colon cancer") is left out, and so is one that matches none. Such labels
+    are not perfect: look into ``text``.
 
     Memory: four bytes for a sample's gene, and little more. The study's 53,282 samples of 67,128
     genes take 14.3 GB; `max_per_organ` takes fewer.
@@ -170,12 +129,12 @@ def build_archs4(
     if max_per_organ is not None:
         check_scalar(max_per_organ, "max_per_organ", Integral, min_val=1)
     anndata, pd = import_anndata("build_archs4")
-    keywords = _keywords(organs)
+    keywords = keywords_of(organs)
     fields = [fields] if isinstance(fields, str) else list(fields)
     with ARCHS4File(path) as file:
         described = [file.metadata(field) for field in fields]
         text = np.array([" | ".join(parts) for parts in zip(*described, strict=True)], dtype=object)
-        label, matches = _labels(text, keywords)
+        label, matches = find_organs(text, keywords)
         single = np.zeros(file.n_samples, dtype=bool)
         if max_single_cell_probability is not None:
             single = _single_cells(file, max_single_cell_probability)
@@ -209,53 +168,6 @@ def build_archs4(
     if verbose:
         print_report(adata)
     return adata
-
-
-def _keywords(organs) -> dict[str, list[str]]:
-    """Return for each organ its keywords as `_words` has them, in singular and plural."""
-    if organs is None:
-        organs = ORGANS
-    if isinstance(organs, str):
-        organs = [organs]
-    if not hasattr(organs, "items"):
-        unknown = [name for name in organs if name not in ORGANS]
-        if unknown:
-            raise ValueError(
-                f"Unknown organs {unknown}. Known are {list(ORGANS)}; for others pass a dict of "
-                "organ to keywords."
-            )
-        organs = {name: ORGANS[name] for name in organs}
-    if not organs:
-        raise ValueError("organs is empty: give at least one organ with its keywords.")
-    keywords = {}
-    for organ, names in organs.items():
-        names = [names] if isinstance(names, str) else list(names)
-        if not names or not all(isinstance(name, str) and _words(name).strip() for name in names):
-            raise ValueError(f"Organ {organ!r} needs keywords that are words, got {names}.")
-        words = [_words(name) for name in names]
-        keywords[organ] = words + [f"{word[:-1]}s " for word in words]
-    return keywords
-
-
-def _words(text: str) -> str:
-    """Return the words of a text in lower case, with a space around each.
-
-    A word is of letters or of digits, so that "Liver_2" and "liver2" have the word "liver".
-    """
-    return f" {' '.join(_WORD.findall(text.lower()))} "
-
-
-def _labels(text: np.ndarray, keywords: dict[str, list[str]]):
-    """Return the last organ that each text matches, and how many do."""
-    label = np.full(len(text), "", dtype=object)
-    matches = np.zeros(len(text), dtype=int)
-    lines = [_words(line) for line in text]
-    for organ, names in keywords.items():
-        # Plain substrings: there are 800,000 texts, and regular expressions take minutes.
-        found = np.array([any(name in line for name in names) for line in lines], dtype=bool)
-        label[found] = organ
-        matches += found
-    return label, matches
 
 
 def _single_cells(file: ARCHS4File, threshold: float) -> np.ndarray:

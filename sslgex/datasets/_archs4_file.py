@@ -157,7 +157,8 @@ class ARCHS4File:
         Returns
         -------
         values : ndarray of shape (n_samples,)
-            Text as str of dtype object, numbers as they are.
+            Text as str of dtype object, numbers as they are. Several entries of one sample have
+            commas between them, also in files of version 1, which write "Xx-xX".
 
         Raises
         ------
@@ -174,7 +175,10 @@ class ARCHS4File:
                 f"{self.path}: the field {field!r} has shape {dataset.shape}, but there are "
                 f"{self.n_samples:,} samples. Download it again."
             )
-        return dataset[:] if dataset.dtype.kind in "biuf" else self._strings(dataset)
+        if dataset.dtype.kind in "biuf":
+            return dataset[:]
+        joined = [text.replace("Xx-xX", ",") for text in self._strings(dataset)]
+        return np.array(joined, dtype=object)
 
     def _strings(self, dataset) -> np.ndarray:
         """Return bytes or str of any HDF5 kind as str."""

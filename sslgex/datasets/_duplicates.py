@@ -60,15 +60,16 @@ def _replace(values, merged, names, position, twice, rule):
     group = {name: k for k, name in enumerate(twice)}
     those = np.flatnonzero([name in group for name in names])
     of = np.array([group[names[j]] for j in those])
+    order = np.argsort(of, kind="stable")  # genes of one name side by side
+    those, of = those[order], of[order]
     block = values[:, those]
     # Few columns, in full precision: the sum of integers may exceed their type.
     block = np.asarray(block.toarray() if sp.issparse(block) else block, dtype=np.float64)
-    if rule == "max":
-        new = np.stack([block[:, of == k].max(axis=1) for k in range(len(twice))], axis=1)
-    else:
-        new = block @ np.eye(len(twice))[of]
-        if rule == "mean":
-            new /= np.bincount(of)
+    # A product with an indicator matrix would spread a missing value (0 * NaN) to all of them.
+    starts = np.flatnonzero(np.diff(of, prepend=-1))
+    new = (np.maximum if rule == "max" else np.add).reduceat(block, starts, axis=1)
+    if rule == "mean":
+        new /= np.bincount(of)
     if not sp.issparse(merged):
         merged = merged.astype(np.float64) if merged.dtype.kind in "iub" else merged.copy()
         merged[:, columns] = new

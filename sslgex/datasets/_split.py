@@ -42,7 +42,7 @@ def paper_split(y, groups=None, *, test_size=0.11, validation_size=0.11, random_
     ------
     ValueError
         If a size or a label is wrong, a class has fewer than three samples (or groups that hold
-        it), or groups are too few for the sizes.
+        it), groups are too few for the sizes, or with groups a part is more than half.
 
     Warns
     -----
@@ -109,14 +109,16 @@ def _part(rows, n, y, groups, random_state):
             rest, part = _fold(rows, n, y[rows], groups[rows], random_state)
     except ValueError as error:
         raise ValueError(
-            f"{error} Asked for were {n:,} of {len(rows):,} samples: take more, or leave out "
-            "small classes."
+            f"{error} Asked for were {n:,} of {len(rows):,} samples: choose another size, or "
+            "leave out small classes."
         ) from None
     return np.sort(rest), np.sort(part)
 
 
 def _fold(rows, n, y, groups, random_state):
     """Return the rows without the fold whose size is nearest to `n`, and the fold."""
+    if 2 * n > len(rows):
+        raise ValueError("With groups a part is a fold, which is half of the samples at most.")
     n_folds = max(2, round(len(rows) / n))
     n_groups = len(np.unique(groups))
     if n_groups < n_folds:

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils import check_scalar
 
+from .._genes import strip_versions
+from .._training.warning import warn_user
 from ._building import import_anndata, keep_large_classes, print_report, to_anndata
 from ._xena import NAME, header, parse_name, read
 
@@ -64,6 +66,11 @@ def build_tcga(files, *, unit=None, min_samples=1, verbose=1):
         If a name, a header, a barcode or a value is not that of such a file, a file is cut, a
         project comes twice, a sample is in two projects, units are mixed, or nothing is left.
 
+    Warns
+    -----
+    UserWarning
+        If more than a tenth of the genes are left out because not all files have them.
+
     See Also
     --------
     build_archs4 : The other set of the study.
@@ -76,7 +83,8 @@ def build_tcga(files, *, unit=None, min_samples=1, verbose=1):
     first barcode in alphabetical order stays. Sample types from 20 on (controls, cell lines,
     xenografts) are left out.
 
-    The genes are those that all files have. Files of one unit and release have the same.
+    The genes are those that all files have, whatever their versions. Files of one unit and
+    release have the same.
 
     Memory: four bytes for a sample's gene, and the largest file's values once more. The study had
     9,349 samples (18 cancers and Normal) of 56,902 genes, which is 2.1 GB.
@@ -179,13 +187,14 @@ def _choose_samples(pd, headers: dict[str, list[str]], min_samples: int):
 
 
 def _join(pd, paths, headers, obs, left_out, verbose):
-    """Return the values of all chosen samples, and the genes that all files have."""
+    """Return the values of all chosen samples, and the genes of all files as the first has them."""
     paths = {project: path for project, path in paths.items() if (obs["project"] == project).any()}
     for i, (project, path) in enumerate(paths.items()):
         rows = np.flatnonzero(obs["project"] == project)  # one after the other
         found, blocks, n_summary = read(pd, path, headers[project][0], list(obs.index[rows]))
+        written, found = found, strip_versions(found)
         if i == 0:
-            genes = pd.Index(found)
+            ids, genes = written, pd.Index(found)
             X = np.empty((len(obs), len(genes)), dtype=np.float32)
             n_files = np.zeros(len(genes), dtype=int)
             others: set[str] = set()
@@ -205,4 +214,9 @@ def _join(pd, paths, headers, obs, left_out, verbose):
     left_out["genes_not_in_all_files"] = int((~common).sum()) + len(others)
     if not common.any():
         raise ValueError("The files have no gene in common. Are they of one release of the hub?")
-    return (X, genes) if common.all() else (X[:, common], genes[common])
+    if left_out["genes_not_in_all_files"] > 0.1 * (len(genes) + len(others)):
+        warn_user(
+            f"{left_out['genes_not_in_all_files']:,} of {len(genes) + len(others):,} genes are "
+            "left out, since not all files have them. Take all files of one release of the hub."
+        )
+    return (X, ids) if common.all() else (X[:, common], ids[common])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .._genes import kind
+from .._genes import kind, strip_versions
 
 # TCGA-BRCA.star_tpm.tsv.gz, also unpacked.
 NAME = re.compile(r"(?P<project>[A-Z]+-\w+)\.(?P<unit>(star|htseq)_[\w-]+)\.tsv(\.gz)?")
@@ -98,7 +98,7 @@ def _check_genes(path: Path, names: np.ndarray) -> None:
             f"{path}: {n_genes:,} of {len(names):,} rows are Ensembl genes like "
             f"ENSG00000141510.18{first}. It is not an expression file of the GDC hub."
         )
-    unique, counts = np.unique(names, return_counts=True)
+    unique, counts = np.unique(strip_versions(names), return_counts=True)
     if len(unique) < len(names):
         raise ValueError(
             f"{path}: gene names must be unique, but {unique[counts > 1][0]!r} occurs "

@@ -99,9 +99,8 @@ def keywords_of(organs) -> dict[str, list[str]]:
     keywords = {}
     for organ, names in organs.items():
         names = [names] if isinstance(names, str) else list(names)
-        if not names or not all(
-            isinstance(name, str) and _words(name).strip(" |,;") for name in names
-        ):
+        words = [_words(name) for name in names if isinstance(name, str)]
+        if not names or len(words) < len(names) or not all(word.strip(" |,;") for word in words):
             raise ValueError(f"Organ {organ!r} needs keywords that are words, got {names}.")
         keywords[organ] = words + [f"{word[:-1]}s " for word in words]
     return keywords

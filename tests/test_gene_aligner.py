@@ -6,6 +6,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
@@ -16,12 +17,12 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sslgex import ScarfTransformer, SSLClassifier
 from sslgex.datasets import load_tcga_brca
-from sslgex.preprocessing import GeneAligner
+from sslgex.preprocessing import GeneAligner, LogCounts
 
 TRAIN = pd.DataFrame([[1.0, 2.0, 3.0], [3.0, 6.0, 5.0]], columns=["ESR1", "GATA3", "KRT5"])
 IDS = [f"ENSG{i:011d}" for i in range(10)]
@@ -160,6 +161,50 @@ def test_gene_ids_that_are_numbers_are_refused():
         GeneAligner().fit(pd.DataFrame(np.eye(2), columns=[7157, 2099]))
 
 
+# All of these were matched by their position, without a word.
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ([b"KRT5", b"ESR1", b"GATA3"], r"bytes \(first: b'KRT5', .*str\.decode\('utf-8'\)"),
+        ([3852.0, 2099.0, 2625.0], r"numbers .*astype\(int\)\.astype\(str\)"),
+        ([("KRT5", "a"), ("ESR1", "b"), ("GATA3", "c")], r"tuples .*get_level_values\(0\)"),
+        (["KRT5", "ESR1", np.nan], r"1 of 3 names are no text \(first: nan\)"),
+    ],
+)
+@pytest.mark.parametrize("side", ["X", "reference"])
+def test_names_that_are_no_text_are_refused(columns, message, side):
+    X = pd.DataFrame([[30.0, 10.0, 20.0], [31.0, 11.0, 21.0]])
+    X.columns = pd.Index(columns)
+    with pytest.raises(ValueError, match=message):
+        GeneAligner().fit(TRAIN).transform(X) if side == "X" else GeneAligner(X).fit(TRAIN)
+
+
+def test_the_cure_for_bytes_cures():
+    X = frame([b"KRT5", b"ESR1", b"GATA3"], [1, 2, 3])
+    X.columns = X.columns.str.decode("utf-8")
+    np.testing.assert_array_equal(GeneAligner().fit(TRAIN).transform(X), [[2, 3, 1]])
+
+
+def test_a_frame_without_columns_is_refused():
+    with pytest.raises(ValueError, match="at least one"):
+        GeneAligner().fit(pd.DataFrame(index=range(3)))
+
+
+@pytest.mark.parametrize("left_out", [[np.nan, 1.0], ["yes", "no"]], ids=["NaN", "text"])
+@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame, pa.table])
+def test_a_column_that_is_left_out_may_hold_anything(kind, left_out):
+    X = kind({"KRT5": [1.0, 4.0], "smoker": left_out, "ESR1": [2.0, 5.0], "GATA3": [3.0, 6.0]})
+    Z = GeneAligner().fit(TRAIN).transform(X)
+    np.testing.assert_array_equal(Z, [[2, 3, 1], [5, 6, 4]])
+
+
+def test_a_gene_of_anndata_that_is_left_out_may_hold_anything():
+    X = anndata.AnnData(
+        np.array([[1, np.nan, 2, 3]]), var=pd.DataFrame(index=["KRT5", "ACTB", "ESR1", "GATA3"])
+    )
+    np.testing.assert_array_equal(GeneAligner().fit(TRAIN).transform(X), [[2, 3, 1]])
+
+
 def test_numbered_columns_have_no_names():
     assert GeneAligner().fit(pd.DataFrame(np.eye(2))).genes_ is None
 
@@ -174,8 +219,29 @@ def test_a_value_that_is_missing_is_named_by_its_gene():
 
 
 def test_a_list_of_names_takes_means_of_fit_and_0_for_genes_unknown_there():
-    aligner = GeneAligner(["GATA3", "ACTB", "ESR1"]).fit(TRAIN)
+    with pytest.warns(UserWarning, match=r"1 of 3 genes .*first: ACTB\).* filled with 0. Pass the"):
+        aligner = GeneAligner(["GATA3", "ACTB", "ESR1"]).fit(TRAIN)
     np.testing.assert_array_equal(aligner.fill_values_, [4, 0, 2])
+
+
+def test_a_pipeline_gives_the_means_of_the_step_that_sees_X():
+    # The means of the last step are those of scaled values.
+    pipeline = make_pipeline(StandardScaler(), StandardScaler()).set_output(transform="pandas")
+    aligner = GeneAligner(pipeline.fit(TRAIN)).fit(TRAIN[["ESR1", "KRT5"]])
+    np.testing.assert_array_equal(aligner.fill_values_, [2, 4, 4])
+
+
+def test_a_pipeline_whose_first_step_aligns_gives_what_that_fills_with(scarf, brca):
+    X, y = brca
+    aligner = GeneAligner(pipeline_on(scarf).fit(X.iloc[:, ::-1], y)).fit(X.iloc[:, :50])
+    np.testing.assert_array_equal(aligner.genes_, scarf.feature_names_in_)
+    np.testing.assert_array_equal(aligner.fill_values_, scarf.mean_)
+
+
+def test_a_pipeline_without_means_is_warned_of_where_genes_are_missing():
+    pipeline = make_pipeline(LogCounts(), StandardScaler()).fit(TRAIN)
+    with pytest.warns(UserWarning, match="GATA3.*reference gives no mean"):
+        GeneAligner(pipeline).fit(TRAIN[["ESR1", "KRT5"]])
 
 
 @pytest.mark.parametrize("kind", ["frame", "anndata", "polars"])

@@ -9,7 +9,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from .._fitting import all_or_nothing
-from .._inputs import _values_of_anndata, check_X, column_names, is_anndata
+from .._inputs import check_X, column_names, is_anndata
 from .._training.warning import warn_user
 from ._alignment import (
     Alignment,
@@ -20,6 +20,7 @@ from ._alignment import (
     unique_genes,
 )
 from ._base import Preprocessor, blocks
+from ._columns import gene_names, row_names, take_columns, without_names
 from ._reference import genes_of_estimator, genes_of_sequence
 
 SHARE = Interval(Real, 0, 1, closed="both")
@@ -30,8 +31,8 @@ class GeneAligner(Preprocessor):
 
     The columns of a new matrix may be more or fewer than those of the list and in another order.
     Ensembl ids match whatever their versions (``ENSG00000141510.16``). Columns that mean the same
-    gene are merged, missing genes are filled with their training means, and columns that are no
-    gene of the list are left out.
+    gene are merged, missing genes are filled, mostly with their mean, and columns that are no gene
+    of the list are left out, whatever they hold.
 
     Parameters
     ----------
@@ -39,13 +40,15 @@ class GeneAligner(Preprocessor):
         Whose genes the list is:
 
         - a fitted estimator with ``feature_names_in_``, such as a pretrained encoder. Missing genes
-          are filled with its ``mean_`` (of an `SSLClassifier`, that of its encoder), if it has one;
+          are filled with its ``mean_`` (of an `SSLClassifier`, that of its encoder), if it has one.
+          Of a `Pipeline` the first step counts, which sees X as it comes; of another `GeneAligner`
+          its list and what it fills with;
         - an AnnData or a data frame, samples in rows. Missing genes are filled with its means;
         - the names themselves;
         - None: the genes of the X given to `fit`.
 
         Where that gives no mean, the mean over the X given to `fit` fills, and 0 where that has
-        not got the gene either.
+        not got the gene either; `fit` warns of it.
     duplicates : {"mean", "sum", "max", "first", "error"}, default="mean"
         How columns that mean the same gene are merged. "sum" is right for counts.
     warn_missing : float, default=0.1
@@ -70,7 +73,8 @@ class GeneAligner(Preprocessor):
     ------
     ValueError
         In `fit` and `transform`: if too many genes are missing; the message says so if the two
-        sides have different kinds of identifiers, or if X must be transposed.
+        sides have different kinds of identifiers, or if X must be transposed. If the names of
+        columns are bytes, numbers or tuples.
 
     See Also
     --------
@@ -140,21 +144,22 @@ class GeneAligner(Preprocessor):
         Warns
         -----
         UserWarning
-            If X, being the reference, mixes kinds of identifiers: one gene may be in it twice.
+            If X, being the reference, mixes kinds of identifiers: one gene may be in it twice. If
+            neither X nor the reference has a mean for some genes: they are filled with 0.
         """
-        matrix, columns = self._read(X, reset=True)
-        genes, means = self._read_reference()
-        if genes is None and columns is not None:
-            _check_list(columns)
-            genes = unique_genes(columns)
-        self.genes_ = genes
-        matching = self._match(matrix, columns)
-        self._check_match(matching, X)
+        self.genes_, means = self._read_reference()
+        matching, matrix = self._match(X, reset=True)
+        found = self._check_match(matching, X)
+        used, matrix = self._read(X, matching, matrix)
         if means is None:
-            zeros = np.zeros(len(matching.genes))
+            if len(found.missing):
+                warn_user(
+                    f"{_missing(found)} and the reference gives no mean: they are filled with 0. "
+                    "Pass the encoder itself, or an AnnData or data frame with these genes."
+                )
+            zeros = np.zeros(len(used.genes))
             total = sum(
-                matching.align(block, self.duplicates, zeros).sum(axis=0)
-                for _, block in blocks(matrix)
+                used.align(block, self.duplicates, zeros).sum(axis=0) for _, block in blocks(matrix)
             )
             means = total / matrix.shape[0]
         self.fill_values_ = means
@@ -179,16 +184,16 @@ class GeneAligner(Preprocessor):
             If more than `warn_missing` of the genes are missing.
         """
         check_is_fitted(self)
-        matrix, columns = self._read(X, reset=False)
-        matching = self._match(matrix, columns)
+        matching, matrix = self._match(X, reset=False)
         found = self._check_match(matching, X)
+        used, matrix = self._read(X, matching, matrix)
         if found.share_missing > self.warn_missing:
             warn_user(
                 f"{_missing(found)} and filled, each with one value for all samples "
-                f"(`fill_values_`).{matching.likely_cause(_row_names(X))}"
+                f"(`fill_values_`).{matching.likely_cause(row_names(X))}"
             )
         return self._through(
-            lambda block, start: matching.align(block, self.duplicates, self.fill_values_),
+            lambda block, start: used.align(block, self.duplicates, self.fill_values_),
             matrix,
             X,
         )
@@ -208,7 +213,7 @@ class GeneAligner(Preprocessor):
             ``share_missing``; prints as a summary.
         """
         check_is_fitted(self)
-        return self._match(*self._read(X, reset=False)).alignment()
+        return self._match(X, reset=False)[0].alignment()
 
     def get_feature_names_out(self, input_features=None):
         """Return the genes of the list, as the reference spells them.
@@ -263,24 +268,6 @@ class GeneAligner(Preprocessor):
 
     # The parts of `fit` and `transform`
 
-    def _read(self, X, *, reset: bool):
-        """Return X as a checked matrix, whatever its genes, and the names of its columns."""
-        columns = column_names(X)
-        comparable = reset or self.genes_ is not None
-        if columns is None or not comparable or not _are_names(columns):
-            return check_X(self, X, reset=reset, layer=self.layer), None
-        if reset:
-            self.n_features_in_ = len(columns)
-            self.feature_names_in_ = columns
-        # Compared with no other names: they need not be those of `fit`.
-        own, values, layer = type(self)(), X, self.layer
-        if len(set(columns)) < len(columns):
-            # scikit-learn reads no names where one is there twice.
-            values, layer = _without_names(X, layer), None
-        else:
-            own.n_features_in_, own.feature_names_in_ = len(columns), columns
-        return check_X(own, values, reset=False, layer=layer), columns
-
     def _read_reference(self) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Return the genes and the means that the reference gives."""
         reference = self.reference
@@ -303,19 +290,45 @@ class GeneAligner(Preprocessor):
             raise ValueError("The columns of the reference are numbers, not gene names (str).")
         return learned.genes_, learned.fill_values_
 
-    def _match(self, matrix, columns: np.ndarray | None) -> Matching:
-        """Match the columns of a checked matrix with the genes."""
+    def _match(self, X, *, reset: bool):
+        """Return how the columns of X match the genes; and X, checked, if its columns are unnamed.
+
+        Names come before values: what is left out may hold anything.
+        """
+        names = gene_names(X)
+        if names is not None and (reset or self.genes_ is not None):
+            if reset:
+                self.n_features_in_, self.feature_names_in_ = len(names), names
+            if self.genes_ is None:
+                _check_list(names)
+                self.genes_ = unique_genes(names)
+            return Matching(names, self.genes_), None
+        matrix = check_X(self, X, reset=reset, layer=self.layer)
         genes = self.genes_
         if genes is None:  # no names anywhere: columns pass as they are
             genes = np.array([f"x{j}" for j in range(matrix.shape[1])], dtype=object)
-        if columns is None:
-            columns = getattr(self, "feature_names_in_", genes)
+        columns = getattr(self, "feature_names_in_", genes)
         if len(columns) != matrix.shape[1]:
             raise ValueError(
                 f"X has {matrix.shape[1]:,} columns without names, but the reference has "
                 f"{len(columns):,} genes. Pass a data frame or an AnnData with gene names."
             )
-        return Matching(columns, genes)
+        return Matching(columns, genes), matrix
+
+    def _read(self, X, matching: Matching, matrix):
+        """Return the columns of X that are genes as a checked matrix, and how those match."""
+        if matrix is not None:
+            return matching, matrix
+        X = take_columns(X, np.flatnonzero(matching.gene_of >= 0))
+        names = gene_names(X)
+        # Compared with no other names: they need not be those of `fit`.
+        own, values, layer = type(self)(), X, self.layer
+        if len(set(names)) < len(names):
+            # scikit-learn reads no names where one is there twice.
+            values, layer = without_names(X, layer), None
+        else:
+            own.n_features_in_, own.feature_names_in_ = len(names), names
+        return Matching(names, matching.genes), check_X(own, values, reset=False, layer=layer)
 
     def _check_match(self, matching: Matching, X) -> Alignment:
         """Return how X compares with the genes; raise if it cannot be aligned."""
@@ -329,7 +342,7 @@ class GeneAligner(Preprocessor):
         if found.share_missing > self.max_missing:
             raise ValueError(
                 f"{_missing(found)}, more than max_missing={self.max_missing} allows."
-                f"{matching.likely_cause(_row_names(X))}"
+                f"{matching.likely_cause(row_names(X))}"
             )
         return found
 
@@ -354,31 +367,3 @@ def _missing(found: Alignment) -> str:
         f"{len(found.missing):,} of {found.n_genes:,} genes ({found.share_missing:.0%}) are "
         f"missing from X (first: {first_names(found.missing)})"
     )
-
-
-def _are_names(columns: np.ndarray) -> bool:
-    """Tell whether columns have names, and not numbers only; raise for numbers that are ids."""
-    if not all(isinstance(name, int) for name in columns):
-        return all(isinstance(name, str) for name in columns)
-    if list(columns) != list(range(len(columns))):
-        raise ValueError(
-            f"The columns of X are named by numbers (first: {first_names(columns)}), which "
-            "scikit-learn takes for no names. If they are gene ids, write them as text: "
-            "X.columns = X.columns.astype(str)."
-        )
-    return False
-
-
-def _without_names(X, layer: str | None):
-    """Return the values of an AnnData, or a view of a pandas data frame with numbered columns."""
-    if is_anndata(X):
-        return _values_of_anndata(X, layer)
-    numbered = X.copy(deep=False)
-    numbered.columns = range(X.shape[1])
-    return numbered
-
-
-def _row_names(X) -> np.ndarray | None:
-    """Return the names of the samples, where X has some."""
-    names = X.obs_names if is_anndata(X) else X.index if hasattr(X, "iloc") else None
-    return None if names is None else np.array([str(name) for name in names], dtype=object)

@@ -1,6 +1,7 @@
 """Which column of a matrix is which gene of a list, and what to say where that goes wrong."""
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -146,7 +147,7 @@ def mixed_kinds(names: np.ndarray) -> str | None:
     return _spell(shares) if sum(share >= MIXED for share in shares.values()) > 1 else None
 
 
-def first_names(names: np.ndarray) -> str:
+def first_names(names: Sequence | np.ndarray) -> str:
     """Return the first three names for a message."""
     return ", ".join(map(str, names[:3])) + (", ..." if len(names) > 3 else "")
 

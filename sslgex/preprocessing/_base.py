@@ -94,7 +94,9 @@ class Preprocessor(TransformerMixin, BaseEstimator):
         """Return what ``apply`` makes of a checked matrix, under the names of the user's X."""
         dtype = np.float64 if matrix.dtype == np.float64 else np.float32
         done = (apply(block, start).astype(dtype) for start, block in blocks(matrix))
-        if sp.issparse(matrix) and self._keeps_zeros:
+        # polars knows no sparse frames.
+        wanted = _get_output_config("transform", self)["dense"]
+        if sp.issparse(matrix) and self._keeps_zeros and wanted != "polars":
             Z = sp.vstack([sp.csr_matrix(block) for block in done], format="csr")
         else:
             Z = _stack(done, matrix.shape[0])

@@ -94,7 +94,8 @@ class GeneFilter(SelectorMixin, Preprocessor):
         self.variances_ = np.where(np.isinf(scale), 0.0, scale**2)
         needed = self.min_samples
         if not isinstance(needed, Integral):
-            needed = int(np.ceil(needed * n_samples))
+            # 0.07 * 100 is 7.000000000000001: that is 7 samples and not 8.
+            needed = int(np.ceil(round(needed * n_samples, 6)))
         self.support_ = self.n_expressed_ >= needed
         if not self.support_.any():
             raise ValueError(

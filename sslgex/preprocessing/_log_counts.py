@@ -33,7 +33,8 @@ class LogCounts(OneToOneFeatureMixin, Preprocessor):
     base : float or None, default=2
         Base of the logarithm, above 1; None is the natural one.
     check_counts : bool, default=True
-        Whether to refuse values that look like logs: with fractions, and none above 30.
+        Whether `fit` refuses values that look like logs: with fractions, and none above 30.
+        `transform` does not look: a sample of low depth would pass in company and fail alone.
     layer : str or None, default=None
         The layer of an AnnData to read; its ``X`` by default.
 
@@ -49,8 +50,8 @@ class LogCounts(OneToOneFeatureMixin, Preprocessor):
     Raises
     ------
     ValueError
-        In `fit` and `transform`: for negative values, for a sample without a single count, and for
-        values that look like logs.
+        In `fit` and `transform`: for negative values and for a sample without a single count. In
+        `fit`: for values that look like logs.
 
     See Also
     --------
@@ -96,7 +97,7 @@ class LogCounts(OneToOneFeatureMixin, Preprocessor):
         values = X.data if sp.issparse(X) else X
         if values.size and values.min() < 0:
             self._refuse_negative(X)
-        if self.check_counts:
+        if self.check_counts and reset:
             _refuse_logs(values)
         return X
 

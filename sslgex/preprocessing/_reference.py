@@ -1,6 +1,7 @@
 """What may stand as the reference of a GeneAligner, and the genes and means it gives."""
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from ._alignment import unique_genes
@@ -11,6 +12,9 @@ def genes_of_estimator(estimator) -> tuple[np.ndarray, np.ndarray | None]:
     if isinstance(estimator, type):
         raise TypeError(f"reference is the class {estimator.__name__}; pass a fitted instance.")
     check_is_fitted(estimator)
+    estimator = _that_sees_X(estimator)
+    if getattr(estimator, "genes_", None) is not None and hasattr(estimator, "fill_values_"):
+        return estimator.genes_, estimator.fill_values_  # another GeneAligner
     genes = getattr(estimator, "feature_names_in_", None)
     if genes is None:
         raise ValueError(
@@ -23,6 +27,16 @@ def genes_of_estimator(estimator) -> tuple[np.ndarray, np.ndarray | None]:
         if means is not None and np.shape(means) == np.shape(genes):
             return genes, np.asarray(means, dtype=np.float64)
     return genes, None
+
+
+def _that_sees_X(estimator):
+    """Return the first step of a Pipeline: the means of later ones are of what it makes of X."""
+    while isinstance(estimator, Pipeline):
+        steps = [step for _, step in estimator.steps if step not in (None, "passthrough")]
+        if not steps:
+            break
+        estimator = steps[0]
+    return estimator
 
 
 def genes_of_sequence(names) -> np.ndarray:

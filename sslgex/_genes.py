@@ -13,7 +13,7 @@ KINDS = {
     "RefSeq": re.compile(r"[NX][MR]_\d{6,}(\.\d+)?"),
     # Of Affymetrix (numbers alone are Gene ST), Illumina and Agilent.
     "probe": re.compile(
-        r"\d+(_[a-z])*_at|AFFX-.+|(79|80|81)\d{5}|1[67]\d{6}|T[CS]\w+\.(hg|mm|rn)\.\d|"
+        r"\d+(_[a-z])*_at|AFFX-.+|(789\d|(79|80|81)\d\d)\d{3}|1[67]\d{6}|T[CS]\w+\.(hg|mm|rn)\.\d|"
         r"ILMN_\d+|cg\d{8}|A_\d+_P\d+"
     ),
     "sample": re.compile(

@@ -142,10 +142,21 @@ def test_feature_counts(tmp_path):
     assert list(adata.var) == ["Chr", "Start", "End", "Strand", "Length"]
 
 
+def test_feature_counts_of_folders_keep_their_names(tmp_path):
+    names = [f"star/S{i}/Aligned.sortedByCoord.out.bam" for i in range(8)]
+    frame = COUNTS.set_axis(names).T.rename_axis("Geneid").reset_index()
+    frame.insert(1, "Chr", "1")
+    frame.insert(2, "Start", 5)
+    path = write(tmp_path / "counts.txt", frame.to_csv(sep="\t", index=False))
+    assert_same(read(path), COUNTS.set_axis(names))
+
+
 @pytest.mark.parametrize("sep", [",", "\t", ";", " "])
 def test_samples_in_rows_with_labels(tmp_path, sep):
     frame = FRAME.assign(subtype="LumA", age=range(50, 58))
-    adata = read(write(tmp_path / "brca.csv", table(frame, sep, "sample_id")))
+    path = write(tmp_path / "brca.csv", table(frame, sep, "sample_id"))
+    with pytest.warns(UserWarning, match="1 columns of numbers are taken for annotations.*'age'"):
+        adata = read(path)
     assert_same(adata, FRAME)
     assert adata.obs["subtype"].tolist() == ["LumA"] * 8
     assert adata.obs["age"].tolist() == list(range(50, 58))
@@ -166,6 +177,83 @@ def test_numbers_are_names_where_the_header_says_so(tmp_path):
     adata = read(write(tmp_path / "entrez.tsv", table(frame.T, corner="Entrez_Gene_Id")))
     assert_same(adata, frame)
     assert said(adata, "gene_ids") == "Entrez"
+
+
+def test_labels_are_read_as_they_are_written(tmp_path):
+    labels = {"treatment": ["None", "Drug"] * 4, "patient": ["0012", "0013"] * 4}
+    path = write(tmp_path / "labels.csv", table(FRAME.assign(**labels), ",", "sample_id"))
+    assert read(path).obs.to_dict("list") == labels
+
+
+LABELS = [
+    "response", "OS.time", "overall_survival_months", "tumor_size", "age_at_diagnosis",
+    "lymph_nodes_examined_positive",
+]  # fmt: skip
+
+
+def test_labels_of_numbers_become_no_genes():
+    frame = FRAME.assign(**dict.fromkeys(LABELS, np.arange(8)))
+    with pytest.warns(UserWarning, match="6 columns of numbers are taken for annotations"):
+        adata = read(frame)
+    assert_same(adata, FRAME)
+
+
+def test_statistics_of_numbers_become_no_samples():
+    statistics = ["baseMean", "log2FoldChange", "padj", "width"]
+    frame = COUNTS.set_axis(ENSEMBL, axis=1).T.assign(**dict.fromkeys(statistics, 0.5))
+    with pytest.warns(UserWarning, match="4 columns of numbers are taken for annotations"):
+        adata = read(frame)
+    assert adata.obs_names.tolist() == COUNTS.index.tolist()
+
+
+@pytest.mark.parametrize("header", ["samples", "SampleID", "Patient ID"])
+def test_samples_may_be_numbers_below_a_header(tmp_path, header):
+    frame = COUNTS.set_axis([101, 205, 99, 7, 8, 12, 300, 4])
+    assert_same(read(write(tmp_path / "numbers.csv", table(frame, ",", header))), frame)
+
+
+@pytest.mark.parametrize("unlike", ["ESR1_positive", "viable"])
+def test_genes_named_unlike_the_others_are_told(unlike):
+    frame = COUNTS.set_axis(ENSEMBL, axis=1).assign(**{unlike: 1})
+    with pytest.warns(UserWarning, match=f"1 of 61 genes are named unlike the others .'{unlike}'"):
+        read(frame)
+
+
+def test_words_among_symbols_are_told():
+    with pytest.warns(UserWarning, match="1 of 61 genes are named unlike the others .'remission'"):
+        read(FRAME.assign(remission=1.0))
+
+
+def test_samples_named_unlike_the_others_are_told():
+    frame = COUNTS.set_axis([*GSM[:7], "average"])
+    with pytest.warns(UserWarning, match="1 of 8 samples are named unlike the others .'average'"):
+        read(frame)
+
+
+SAMPLES = ["Control", "Treatment", "Normal", "Tumor", "Group", "Tissue", "P1_ID", "P2_ID"]
+
+
+@pytest.mark.parametrize("corner", ["gene", ""])
+def test_samples_called_like_labels_are_samples_where_genes_are_in_rows(tmp_path, corner):
+    frame = COUNTS.set_axis(SAMPLES)
+    assert_same(read(write(tmp_path / "groups.tsv", table(frame.T, corner=corner))), frame)
+
+
+def test_samples_of_gct_may_be_called_like_labels(tmp_path):
+    frame = COUNTS.set_axis(SAMPLES)
+    assert_same(read(write(tmp_path / "groups.gct", gct(frame))), frame)
+
+
+def test_filtered_frame_is_named_by_its_column_of_genes():
+    frame = FRAME.T.rename_axis("gene").reset_index().iloc[[40, 3, 17, 4]]
+    assert_same(read(frame), FRAME.iloc[:, [40, 3, 17, 4]])
+
+
+def test_written_numbering_is_not_taken_for_genes(tmp_path):
+    frame = FRAME.T.rename_axis("gene").reset_index().iloc[[40, 3, 17, 4]]
+    assert_same(
+        read(write(tmp_path / "numbered.csv", frame.to_csv())), FRAME.iloc[:, [40, 3, 17, 4]]
+    )
 
 
 def test_labels_of_numbers_and_text_are_text(tmp_path):
@@ -345,6 +433,45 @@ def test_orientation_against_the_names_warns():
         read(FRAME, orientation=COLUMNS)
 
 
+def test_numbers_do_not_decide_the_orientation():
+    patients = [str(7 * i + 3) for i in np.random.default_rng(0).permutation(1200)]
+    frame = pd.DataFrame(1.5, index=patients, columns=[f"gene {i}" for i in range(5)])
+    with pytest.raises(ValueError, match="100% are numbers"):
+        read(frame)
+
+
+def test_patients_of_numbers_and_micro_rnas(tmp_path):
+    frame = COUNTS.set_axis([300, 7, 21, 5, 99, 1, 12, 4])
+    frame = frame.set_axis([f"hsa-miR-{i}" for i in range(60)], axis=1)
+    assert_same(read(write(tmp_path / "mirna.csv", table(frame, ",", "patient"))), frame)
+
+
+@pytest.mark.parametrize(
+    ("names", "kind"),
+    [
+        ([str(7892501 + 7 * i) for i in range(60)], "probe"),
+        ([str(16650001 + 7 * i) for i in range(60)], "probe"),
+        ([f"TC01000064{i:02d}.hg.1" for i in range(60)], "probe"),
+        ([f"cg{i:08d}" for i in range(60)], "probe"),
+        (
+            [*[f"{1000 + i}_at" for i in range(58)], "AFFX-BioB-5_at", "AFFX-r2-P1-cre-3_at"],
+            "probe",
+        ),
+        ([f"NM_{i:06d}.2" for i in range(60)], "RefSeq"),
+        ([*ENSEMBL[:59], "ENSGR0000002586.16"], "Ensembl gene"),
+    ],
+)
+def test_kinds_of_identifiers(names, kind):
+    adata = read(COUNTS.set_axis(GSM).set_axis(names, axis=1))
+    assert said(adata, "gene_ids") == kind
+
+
+def test_old_name_of_a_copy_on_y_is_another_locus():
+    names = [*ENSEMBL[:58], "ENSG00000002586.16", "ENSGR0000002586.16"]
+    adata = read(COUNTS.set_axis(names, axis=1))
+    assert adata.var_names[-2:].tolist() == ["ENSG00000002586", "ENSGR0000002586"]
+
+
 def test_mixed_identifiers_are_refused():
     frame = FRAME.set_axis([*FRAME.columns[:30], *ENSEMBL[:30]], axis=1)
     with pytest.raises(ValueError, match=r"mixes kinds .* 50.0% .*'ENSG.*gene_ids="):
@@ -374,8 +501,29 @@ def test_tallies_of_counting_programs_are_left_out():
     assert said(adata, "left_out").startswith("2 ")
 
 
+def test_tallies_of_old_htseq_are_left_out():
+    tallies = ["no_feature", "ambiguous", "too_low_aQual", "not_aligned", "alignment_not_unique"]
+    assert_same(read(COUNTS.assign(**dict.fromkeys(tallies, 5))), COUNTS)
+
+
+def test_genes_without_a_name_are_left_out_and_told():
+    frame = COUNTS.set_axis(
+        [*COUNTS.columns[:52], np.nan, None, "NaN", "NA", "<NA>", "---", "?", ""], axis=1
+    )
+    adata = read(frame)
+    assert_same(adata, COUNTS.iloc[:, :52])
+    assert said(adata, "left_out").startswith("8 that are no genes: 'nan', 'None'")
+
+
 TPM = COUNTS.div(COUNTS.sum(axis=1), axis=0) * 1e6
 LN = np.log1p(TPM / 100)
+# Every sample has the values of the first, without a zero, in its own order.
+QUANTILES = FRAME.rank(axis=1, method="first").map(
+    lambda rank: np.sort(FRAME.iloc[0] - FRAME.iloc[0].min() + 2)[int(rank) - 1]
+)
+SMALL_AMOUNTS = pd.DataFrame(
+    np.random.default_rng(0).gamma(0.3, 2, (8, 60)).round(1), FRAME.index, FRAME.columns
+).clip(upper=25)
 
 
 @pytest.mark.parametrize(
@@ -397,6 +545,16 @@ LN = np.log1p(TPM / 100)
         (TPM.iloc[:, :40], "linear"),
         (COUNTS + (np.arange(60) % 5 == 0) * 0.25, "expected counts"),
         (COUNTS.clip(upper=2), "unknown"),
+        (TPM.round(), "TPM or CPM"),
+        (COUNTS.rank(axis=1, method="first"), "unknown"),
+        (QUANTILES, "log"),
+        (TPM.iloc[:, :40] / 1e6, "unknown"),
+        (SMALL_AMOUNTS, "unknown"),
+        ((FRAME - FRAME.mean()) / FRAME.std(ddof=1), "standardised"),
+        (
+            FRAME.sub(FRAME.mean(axis=1), axis=0).div(FRAME.std(axis=1, ddof=1), axis=0),
+            "standardised",
+        ),
     ],
 )
 def test_unit(frame, unit):
@@ -436,6 +594,15 @@ def test_genes_of_the_same_name_are_merged(frame, rule, factor):
     assert_allclose(adata.X[:, 1:], frame.iloc[:, 1:], rtol=1e-6)
 
 
+@pytest.mark.parametrize("rule", ["sum", "mean", "max"])
+def test_a_missing_value_does_not_spread_to_other_merged_genes(rule):
+    frame = pd.concat([COUNTS.iloc[:, 1:9]] * 2, axis=1).astype(float)
+    frame.iloc[0, 0] = np.nan
+    with pytest.warns(UserWarning, match="not finite"):
+        adata = read(frame, duplicates=rule)
+    assert np.argwhere(np.isnan(adata.X)).tolist() == [[0, 0]]
+
+
 @pytest.mark.parametrize("rule", ["sum", "mean", "max", "first"])
 def test_merging_of_sparse_and_dense_agree(rule):
     frame = twice(COUNTS)
@@ -462,6 +629,15 @@ def test_all_zero_sample_is_named():
     ):
         adata = read(frame)
     assert frame.index[3] in said(adata, "empty_samples")
+
+
+@pytest.mark.filterwarnings("ignore:.* not finite")
+def test_sample_of_zeros_and_a_missing_value_is_named():
+    frame = COUNTS.astype(float)
+    frame.iloc[3] = 0
+    frame.iloc[3, 5] = np.nan
+    with pytest.warns(UserWarning, match="1 of 8 samples are zero in all genes"):
+        read(frame)
 
 
 def test_missing_values_are_kept_and_told():
@@ -649,6 +825,83 @@ def test_thousands_are_not_guessed(tmp_path):
     frame = (COUNTS * 100 + 1000).map(lambda n: f"{n:,}")
     with pytest.raises(ValueError, match="may be a decimal or a number in thousands"):
         read(write(tmp_path / "thousands.tsv", table(frame, corner="sample")))
+
+
+@pytest.mark.parametrize("first", ["0", "7"])
+def test_decimal_commas_late_in_a_file_are_told(tmp_path, first):
+    frame = FRAME.T.map(lambda value: f"{value:.2f}".replace(".", ","))
+    frame.iloc[:25] = first
+    path = write(tmp_path / "late.csv", table(frame, ";", "gene"))
+    with pytest.raises(ValueError, match=rf"column '{FRAME.index[0]}' holds '-?\d+,\d\d'"):
+        read(path)
+
+
+def test_decimal_commas_of_one_sample_are_told(tmp_path):
+    frame = COUNTS.T.astype(object)
+    frame.iloc[25:, 3] = "3,25"
+    with pytest.raises(ValueError, match=f"column '{FRAME.index[3]}' holds '3,25'"):
+        read(write(tmp_path / "late.csv", table(frame, ";", "gene")))
+
+
+def test_quoted_thousands_of_one_sample_are_told(tmp_path):
+    frame = COUNTS.T.astype(object)
+    frame.iloc[:, 2] = [f"{1000 + n:,}" for n in COUNTS.iloc[2]]
+    with pytest.raises(ValueError, match=rf"column '{FRAME.index[2]}' holds '1,\d\d\d'"):
+        read(write(tmp_path / "thousands.csv", table(frame, ",", "gene")))
+
+
+def test_points_of_thousands_are_not_guessed(tmp_path):
+    frame = (COUNTS * 7 + 400).T.map(lambda n: f"{n:,}".replace(",", "."))
+    with pytest.raises(ValueError, match="may be a decimal or a number in thousands"):
+        read(write(tmp_path / "tausend.csv", table(frame, ";", "gene")))
+
+
+def test_three_decimals_everywhere_are_decimals(tmp_path):
+    frame = (FRAME - FRAME.min().min() + 2).round(3)
+    path = write(tmp_path / "three.tsv", table(frame.T, corner="gene", float_format="%.3f"))
+    assert_same(read(path), frame)
+
+
+@pytest.mark.parametrize("n", [5, 45])
+def test_sample_of_cells_without_value_becomes_no_annotation(tmp_path, n):
+    frame = COUNTS.T.astype(object)
+    frame.iloc[:n, 2] = "n.d."
+    with pytest.raises(ValueError, match=f"column '{FRAME.index[2]}' holds 'n.d.'; {n} of 60"):
+        read(write(tmp_path / "text.tsv", table(frame, corner="gene")))
+
+
+@pytest.mark.parametrize("n", [20, 60])
+def test_header_that_may_be_one_short_is_not_guessed(tmp_path, n):
+    frame = COUNTS.T.astype(object)
+    frame.iloc[:n, -1] = ""
+    path = write(tmp_path / "write_table.tsv", table(frame).removeprefix("\t"))
+    with pytest.raises(ValueError, match=r"rows have one field more than the header"):
+        read(path)
+
+
+def test_values_below_no_name_are_refused(tmp_path):
+    frame = COUNTS.T.astype(object)
+    frame.iloc[:20, -1] = ""
+    path = write(
+        tmp_path / "short.tsv", table(frame.set_axis([*GSM[:7], ""], axis=1), corner="gene")
+    )
+    with pytest.raises(ValueError, match="column number 9 has values and no name"):
+        read(path)
+
+
+@pytest.mark.parametrize("ends", [",", ",,", ",,,"])
+def test_empty_columns_and_rows_of_spreadsheets_are_dropped(tmp_path, ends):
+    text = table(FRAME.T, ",", "gene").replace("\n", f"{ends}\n") + "," * (8 + len(ends)) + "\n"
+    assert_same(read(write(tmp_path / "excel.csv", text)), FRAME)
+
+
+def test_rows_that_an_open_quote_runs_together_are_told(tmp_path):
+    lines = table(COUNTS.T.assign(note="a"), corner="gene").splitlines()
+    lines[4] += '"'
+    lines[4], lines[9] = lines[4].replace("\ta", '\t"a'), lines[9].replace("\ta", '\t"a')
+    lines[4] = lines[4].rstrip('"')
+    with pytest.raises(ValueError, match="a quotation mark opens before 'a"):
+        read(write(tmp_path / "quotes.tsv", "\n".join(lines) + "\n"))
 
 
 def test_byte_order_mark(tmp_path):

@@ -3,8 +3,8 @@
 import numpy as np
 import scipy.sparse as sp
 
-from ._conclusions import UNITS
 from ._raw import some
+from ._units import UNITS
 
 RULES = ("sum", "mean", "max", "first", "error")
 

@@ -11,9 +11,10 @@ from functools import partial
 from pathlib import Path
 
 from .._inputs import is_anndata
+from ._frames import raw_of_frame
 from ._hdf5 import raw_of_anndata, read_hdf5, read_zarr
 from ._raw import Raw, damaged, require
-from ._tables import raw_of_frame, read_text
+from ._tables import read_text
 
 _COMPRESSED: dict[bytes, tuple[str, Callable]] = {
     b"\x1f\x8b": ("gzip", gzip.open),

@@ -10,20 +10,23 @@ from .._training.warning import warn_user
 from ._conclusions import (
     GENE_IDS,
     ORIENTATIONS,
-    UNITS,
-    Values,
     conclude_gene_ids,
     conclude_orientation,
-    conclude_unit,
     dates_among,
+    unlike_the_others,
 )
 from ._duplicates import RULES, merge_genes, refuse_duplicate_samples
 from ._formats import read_raw
 from ._raw import GENES_IN_ROWS, Raw, require, some
+from ._units import UNITS, Values, conclude_unit
 
 _LARGEST_FLOAT32_INTEGER = 2**24
-# Lines that counting programs add to the genes.
-_TALLIES = {"N_unmapped", "N_multimapping", "N_noFeature", "N_ambiguous"}
+# What stands where a probe or an id is mapped to no gene.
+_NAMELESS = {"", "nan", "NaN", "NA", "None", "<NA>", "---", "?"}
+# Lines that counting programs add to the genes: STAR, and HTSeq before it wrote "__".
+_TALLIES = {"N_unmapped", "N_multimapping", "N_noFeature", "N_ambiguous"} | {
+    "no_feature", "ambiguous", "too_low_aQual", "not_aligned", "alignment_not_unique",
+}  # fmt: skip
 
 
 def read_expression(
@@ -42,9 +45,10 @@ def read_expression(
 
     What the format leaves open is concluded from names and values: which way the matrix lies, what
     kind of gene identifiers and which unit it has. Every conclusion is printed with its evidence,
-    kept in ``uns["sslgex"]``, and can be overridden. Where the evidence is weak, the reader
-    refuses to guess and says which parameter settles it. No value is changed, but for genes of
-    the same name, which are merged.
+    kept in ``uns["sslgex"]``, and can be overridden. Where names do not tell which way the matrix
+    lies, the reader refuses to guess and says which parameter settles it; a unit that cannot be
+    told is "unknown". Values are neither scaled nor filled in. Genes of the same name are merged,
+    and rows that are no genes are left out.
 
     Parameters
     ----------
@@ -57,8 +61,8 @@ def read_expression(
     orientation : {"auto", "samples x genes", "genes x samples"}, default="auto"
         What is in rows and in columns of the source.
     gene_ids : str, default="auto"
-        Kind of gene identifiers: "Ensembl gene", "Ensembl transcript", "probe", "Entrez" or
-        "symbol". Ensembl ids lose their versions.
+        Kind of gene identifiers: "Ensembl gene", "Ensembl transcript", "RefSeq", "probe",
+        "Entrez" or "symbol". Ensembl ids lose their versions.
     unit : str, default="auto"
         "counts", "expected counts", "TPM or CPM", "TPM", "CPM", "FPKM", "linear",
         "log2(TPM + 1)", "log2(CPM + 1)", "log2(x + 1)", "ln(x + 1)", "log(x + 1)", "log",
@@ -102,8 +106,9 @@ def read_expression(
     Warns
     -----
     UserWarning
-        If an override contradicts the evidence, values are not finite, a sample is zero in all
-        genes, or gene names have become dates in a spreadsheet.
+        If an override contradicts the evidence, columns of numbers are taken for annotations, some
+        genes or samples are named unlike the others, values are not finite, a sample is zero in
+        all genes, or gene names have become dates in a spreadsheet.
 
     See Also
     --------
@@ -145,6 +150,7 @@ def read_expression(
     values, obs, var = _oriented(raw, orientation, report)
     del raw
     refuse_duplicate_samples(list(obs.index), where)
+    _tell_of_unlike(list(obs.index), "samples", report)
     values, var = _name_genes(values, var, gene_ids, report)
     found = Values(values)
     _conclude_unit(found, unit, report)
@@ -228,19 +234,21 @@ def _oriented(raw: Raw, orientation: str, report: _Report):
 def _name_genes(values, var, gene_ids: str, report: _Report):
     """Return values and annotations of what are genes, under names without versions."""
     names = [str(name).strip() for name in var.index]
-    # Some tables have rows without a name, and counting programs add their tallies.
-    left_out = [not name or name.startswith("__") or name in _TALLIES for name in names]
+    left_out = [name in _NAMELESS or name in _TALLIES or name.startswith("__") for name in names]
     if all(left_out):
         raise ValueError(f"{report.where}: none of the {len(names):,} genes has a name.")
     if any(left_out):
         kept = ~np.array(left_out)
-        gone = [name or "without a name" for name, out in zip(names, left_out, strict=True) if out]
+        gone = [name for name, out in zip(names, left_out, strict=True) if out]
         values, var = values[:, kept], var[kept]
         names = [name for name, out in zip(names, left_out, strict=True) if not out]
-        report.say("left_out", f"{len(gone):,} that are no genes: {some(gone)}")
+        report.say(
+            "left_out", f"{len(gone):,} that are no genes: {some(list(dict.fromkeys(gone)), 8)}"
+        )
     given = report.prescribed if gene_ids == "auto" else gene_ids
     if given is None:
         kind, why = conclude_gene_ids(names, report.where)
+        _tell_of_unlike(names, "genes", report)
     else:
         kind, why = given, _contradiction(given, names, gene_ids, report)
     if kind.startswith("Ensembl"):
@@ -257,6 +265,15 @@ def _name_genes(values, var, gene_ids: str, report: _Report):
     var = var.copy()
     var.index = names
     return values, var
+
+
+def _tell_of_unlike(names, what: str, report: _Report) -> None:
+    if unlike := unlike_the_others(names):
+        report.say(f"unlike_{what}", some(unlike, 8))
+        report.warn(
+            f"{len(unlike):,} of {len(names):,} {what} are named unlike the others "
+            f"({some(unlike, 8)}): are they labels or statistics? Take them out."
+        )
 
 
 def _contradiction(given: str, names, gene_ids: str, report: _Report) -> str:

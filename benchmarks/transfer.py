@@ -20,7 +20,7 @@ from transfer_source import CACHE, METHODS, PAIRS, ROOT, WAYS, FromSource, label
 from sslgex import SSLClassifier
 from sslgex.evaluation import compare, default_baselines, label_efficiency_curve, mean_scores
 
-SIZES = (10, 20, 50, 100)
+SIZES = {"cancers": (10, 20, 50, 100), "breast": (10, 50, 100)}
 SHOWN = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
 GENES, COMPONENTS = "logistic regression", "PCA + logistic regression"
 OF_TARGET = "BYOL of the target, default head"
@@ -63,7 +63,7 @@ def sweep(pair: str, n_draws: int, n_jobs: int):
         entries(pair),
         X,
         y,
-        label_sizes=SIZES,
+        label_sizes=SIZES[pair],
         scoring=["accuracy", "balanced_accuracy", "neg_log_loss"],
         n_draws=n_draws,
         n_jobs=n_jobs,
@@ -82,7 +82,10 @@ def table(pair: str, results) -> str:
         "",
     ]
     head = " / ".join(map(str, results.label_sizes))
+    balanced = len(set(np.unique(y, return_counts=True)[1])) == 1
     for metric, words in SHOWN.items():
+        if balanced and metric == "balanced_accuracy":  # the same, then
+            continue
         means = mean_scores(results, metric=metric)
         opponent = results.best([GENES, COMPONENTS], metric=metric)
         lines += [

@@ -1,13 +1,19 @@
 """The study's data sets, built from small files of the layouts of their sources."""
 
 import gzip
+import textwrap
+from functools import partial
+from pathlib import Path
 
 import anndata
 import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from sklearn.pipeline import make_pipeline
 
+from sslgex import ScarfTransformer
 from sslgex.datasets import build_archs4, build_tcga, common_genes
 from sslgex.datasets._archs4_file import ARCHS4File
 from sslgex.datasets._organs import find_organs, keywords_of
@@ -602,3 +608,22 @@ def test_archs4_says_that_there_is_no_such_file(tmp_path):
 def test_the_two_sets_have_their_genes_in_common(hub, archs4):
     tcga, tissues = build_tcga(hub, verbose=0), build_archs4(archs4, verbose=0)
     assert common_genes(tcga, tissues).tolist() == BARE
+
+
+def test_recipe_of_the_docs_leaves_the_pretrained_encoder_as_it_was(hub, archs4, monkeypatch):
+    monkeypatch.chdir(archs4.parent)
+    page = (Path(__file__).parents[1] / "docs" / "study_data.rst").read_text(encoding="utf-8")
+    block = page.split(":name: transfer-recipe\n")[1].split("\nTime and memory")[0]
+    pretraining, transfer = textwrap.dedent(block).split("# TCGA's values are logs already.")
+    names = {
+        "adata": build_tcga(hub, verbose=0),
+        "train": np.arange(4),
+        "test": np.arange(4, 6),
+        "make_pipeline": make_pipeline,
+        "ScarfTransformer": partial(ScarfTransformer, hidden_layer_sizes=(4,), max_epochs=1),
+    }
+    exec(pretraining, names)
+    before = {k: v.clone() for k, v in names["scarf"].encoder_.state_dict().items()}
+    exec(transfer, names)
+    after = names["scarf"].encoder_.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)

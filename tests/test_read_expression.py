@@ -478,6 +478,12 @@ def test_mixed_identifiers_are_refused():
         read(frame)
 
 
+def test_mixed_numbers_are_told_by_an_example_of_each():
+    names = [str(7892501 + i) for i in range(30)] + [str(501 + 2 * i) for i in range(30)]
+    with pytest.raises(ValueError, match=r"'501' and '7892501'|'7892501' and '501'"):
+        read(COUNTS.set_axis(GSM).set_axis(names, axis=1))
+
+
 def test_mixed_identifiers_can_be_kept():
     frame = FRAME.set_axis([*FRAME.columns[:30], *ENSEMBL[:30]], axis=1)
     assert read(frame, gene_ids="symbol").var_names[-1] == ENSEMBL[29]
@@ -546,6 +552,7 @@ SMALL_AMOUNTS = pd.DataFrame(
         (COUNTS + (np.arange(60) % 5 == 0) * 0.25, "expected counts"),
         (COUNTS.clip(upper=2), "unknown"),
         (TPM.round(), "TPM or CPM"),
+        (np.log2(TPM / 100 + 1), "log2(x + 1)"),
         (COUNTS.rank(axis=1, method="first"), "unknown"),
         (QUANTILES, "log"),
         (TPM.iloc[:, :40] / 1e6, "unknown"),
@@ -976,6 +983,31 @@ def test_recipe_for_gdc(gdc):
     exec(textwrap.dedent(block), names)
     expected = COUNTS.set_axis([f"{name}-01A" for name in COUNTS.index])
     expected = expected.set_axis([name.split(".")[0] for name in ENSEMBL], axis=1)
+    assert_same(names["adata"], expected)
+
+
+def firehose(folder):
+    """Write a file as Firehose has it: a second line of header, symbols with Entrez ids."""
+    names = [f"{symbol}|{i + 3}" for i, symbol in enumerate(COUNTS.columns)]
+    names[-2:] = "?|100130426", f"{COUNTS.columns[0]}|99"
+    lines = table(COUNTS.set_axis(names, axis=1).T, corner="Hybridization REF").splitlines()
+    lines.insert(1, "gene_id" + "\tnormalized_count" * 8)
+    return write(folder / "BRCA.rnaseqv2.txt", "\n".join(lines) + "\n")
+
+
+def test_second_line_of_header_is_told(tmp_path):
+    with pytest.raises(ValueError, match=r"Row 'gene_id' .*holds 'normalized_count'"):
+        read(firehose(tmp_path))
+
+
+def test_recipe_for_firehose(tmp_path, monkeypatch):
+    firehose(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parents[1] / "docs" / "reading.rst").read_text(encoding="utf-8")
+    names = {}
+    exec(textwrap.dedent(page.split(":name: firehose-recipe\n")[1]), names)
+    expected = COUNTS.iloc[:, :58].copy()
+    expected.iloc[:, 0] += COUNTS.iloc[:, 59]
     assert_same(names["adata"], expected)
 
 

@@ -98,7 +98,7 @@ def conclude_gene_ids(names, where: str) -> tuple[str, str]:
         return "unknown", f"consecutive numbers (first: {some(names)})"
     found = [kind for kind in shares if kind in GENE_IDS]
     if len(found) > 1 and shares[found[1]] >= 0.1:
-        first, second = (next(n for n in names if KINDS[k].fullmatch(n)) for k in found[:2])
+        first, second = (next(n for n in names if kind(n) == k) for k in found[:2])
         raise ValueError(
             f"{where} mixes kinds of gene identifiers: {evidence} (such as {first!r} and "
             f"{second!r}). Translate them to one kind, or keep them as they are by "

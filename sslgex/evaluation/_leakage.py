@@ -7,14 +7,15 @@ import scipy.sparse as sp
 from scipy.stats import random_table
 from sklearn.base import is_classifier
 from sklearn.model_selection import check_cv
-from sklearn.utils import check_consistent_length, check_scalar
+from sklearn.utils import _safe_indexing, check_consistent_length, check_scalar
 
 from .._encoders import _integer_seed
 from .._labels import is_missing
 from ._leakage_checks import audit_estimator, audit_function
+from ._leakage_labels import relabelled
 from ._leakage_report import Finding, LeakageReport
 from ._leakage_rows import codes_of_rows, reordered
-from ._leakage_steps import Data, Step, make_steps, predict
+from ._leakage_steps import Data, Step, check_params, make_steps, predict, seeded
 from ._splits import _positions
 
 N_DRAWS = 1_999  # of what chance does to the accuracy; the smallest p-value is one in 2,000
@@ -22,7 +23,7 @@ ALARMS = 0.001  # share of false alarms
 
 
 def audit_leakage(
-    pipeline, X, y, groups=None, *, cv=None, n_permutations=5, random_state=0
+    pipeline, X, y, groups=None, *, cv=None, params=None, n_permutations=5, random_state=0
 ) -> LeakageReport:
     """Look for test rows and test labels in what a cross-validation fits, step by step.
 
@@ -132,30 +133,60 @@ def audit_leakage(
             f"X must have two dimensions, samples in rows; got a {type(X).__name__} of shape "
             f"{getattr(X, 'shape', None)}."
         )
-    y = np.asarray(y) if isinstance(y, list | tuple) else y
+    y = _one_label_per_sample(y)
+    _check_groups(groups)
     check_consistent_length(X, y, groups)
+    params, notes = check_params(params, steps, X.shape[0])
     last = steps[-1]
     splits = _splits(cv, X, y, groups, classifier=last.is_function or is_classifier(last.does))
     findings = _groups_on_both_sides(groups, splits) + _doubles_on_both_sides(X, splits)
-    notes = []
     if groups is None:
         notes.append("No groups were given: a patient on both sides of a split would not be seen.")
 
     seed = _integer_seed(random_state)
     rng = np.random.default_rng(seed)
-    first = data = Data(X, y, *splits[0], len(splits), seed)
+    steps = [seeded(step, seed) for step in steps]
+    first = data = Data(X, y, *splits[0], len(splits), seed, params)
+    unaudited = []
     for step in steps:
         if step.is_function:
-            out, found, said = audit_function(step, data, rng)
+            audited = audit_function(step, data, rng)
         else:
-            out, found, said = audit_estimator(step, data, rng, is_last=step is last)
-        data = data._replace(X=out)
-        findings += found
-        notes += said
+            audited = audit_estimator(step, data, rng, is_last=step is steps[-1])
+        blamed = data.blamed or any("labels" in finding.what for finding in audited.findings)
+        data = data._replace(X=audited.X, blamed=blamed)
+        findings += audited.findings
+        notes += audited.notes + audited.blind
+        if audited.blind:
+            unaudited.append(step.name)
     if n_permutations and not last.is_function and is_classifier(last.does):
         findings += _better_than_chance(steps, first, n_permutations, rng)
     names = [step.name for step in steps]
-    return LeakageReport(names, X.shape[0], len(splits), findings, notes)
+    return LeakageReport(names, X.shape[0], len(splits), findings, notes, unaudited)
+
+
+def _one_label_per_sample(y):
+    """Return labels in one dimension; raise for several labels of a sample."""
+    y = np.asarray(y) if isinstance(y, list | tuple) else y
+    shape = getattr(y, "shape", None)
+    if shape is None or len(shape) == 1:
+        return y
+    if len(shape) == 2 and shape[1] == 1:
+        return _safe_indexing(y, 0, axis=1)
+    raise ValueError(
+        f"y must be one label per sample, got shape {shape}. Of several labels audit one at a time."
+    )
+
+
+def _check_groups(groups) -> None:
+    if groups is None:
+        return
+    rows = groups if isinstance(groups, list | tuple) else np.asarray(groups)
+    if np.ndim(rows[0]) or getattr(rows, "ndim", 1) != 1:
+        raise ValueError(
+            f"groups must be one value per sample, got shape {np.array(rows, dtype=object).shape}. "
+            "Join tuples to text, such as '-'.join(group); of a data frame pass one column."
+        )
 
 
 def _splits(cv, X, y, groups, *, classifier: bool) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -207,9 +238,11 @@ def _torn(codes: np.ndarray, splits: list, what: str) -> dict[str, float]:
 def _better_than_chance(steps: list[Step], data: Data, n: int, rng) -> list[Finding]:
     """Return a finding if permuted labels of the test rows are predicted too well."""
     hits, by_chance = 0, np.zeros(N_DRAWS)
+    columns = data.columns_of_labels()
     for _ in range(n):
         order = data.order(rng, data.train, data.test)
-        permuted = data._replace(y=reordered(data.y, order))
+        X = relabelled(data.X, columns, order)
+        permuted = data._replace(X=X, y=reordered(data.y, order))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             predicted = predict(steps, permuted)

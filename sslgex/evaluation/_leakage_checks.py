@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
@@ -11,14 +12,17 @@ from ._leakage_held import (
     equal_to,
     fitted_parts,
     has_seen,
+    that_hold_labels,
     variables_of_estimator,
     variables_of_function,
 )
+from ._leakage_labels import relabelled, spell
 from ._leakage_report import Finding
 from ._leakage_rows import difference, perturb, reordered, rows_of, unperturbed
 from ._leakage_steps import Data, Step, apply, calling, first_that_runs, fit, respond, unfitted_copy
 
 FACTORS = (2, 1)  # of perturbed values; a step that refuses twice the values gets other rows' only
+PERMUTATIONS = 5  # of the test labels, where there is a single split
 ATTEMPTS = 3  # at labels permuted such that the step accepts them
 IN_PIPELINE = (
     "Fit it on the training rows: as an estimator with fit and transform in a Pipeline, "
@@ -26,14 +30,36 @@ IN_PIPELINE = (
 )
 IN_FIT = "Learn in fit what it takes from the rows of transform."
 AS_ARGUMENTS = "Hand no data to the constructor; fit gets the X and y of the training rows."
+OUT_OF_X = "A new sample has no label: leave that column out of X."
 UNFITTED = "Pass it unfitted, for each split to fit it, or fit it on other samples."
 
 
-def audit_function(step: Step, data: Data, rng) -> tuple[object, list[Finding], list[str]]:
-    """Return what a callable makes of all rows, its leaks, and what cannot be told of it."""
+class Audited(NamedTuple):
+    """What an audit of one step told.
+
+    Attributes
+    ----------
+    X : array-like
+        What the step makes of all rows.
+    findings : list of Finding
+        Its leaks.
+    notes : list of str
+        What cannot be told of parts of it.
+    blind : list of str
+        Why it cannot be told what the step lets through, if so.
+    """
+
+    X: Any
+    findings: list[Finding]
+    notes: list[str]
+    blind: list[str]
+
+
+def audit_function(step: Step, data: Data, rng) -> Audited:
+    """Audit a callable on all rows."""
     held = variables_of_function(step.does)
     findings, notes = _fitted_before(step, list(held.values()), data)
-    notes += _read_from_outside(step, held, data)
+    blind = _read_from_outside(step, held, data)
     X = unperturbed(data.X)
     with calling(step, "on the data as they are"):
         plain = apply(step, X, data.y)
@@ -41,7 +67,7 @@ def audit_function(step: Step, data: Data, rng) -> tuple[object, list[Finding], 
             warnings.simplefilter("ignore")  # said once already
             again = apply(step, X, data.y)
     if difference(plain, again, np.arange(data.X.shape[0])):
-        return plain, findings, [*notes, _unseeded(step)]
+        return Audited(plain, findings, notes, [*blind, _unseeded(step)])
 
     def run(X):
         return apply(step, X, data.y)
@@ -55,46 +81,61 @@ def audit_function(step: Step, data: Data, rng) -> tuple[object, list[Finding], 
         # Otherwise this follows, and is cured along.
         findings += _transductive(step, run, plain, data.X, data.test, rng)
         if not difference(plain, other, data.test):
-            notes.append(
+            blind.append(
                 f"Step {step.name!r} returns the same test rows whatever it gets: if it hands out "
                 "what was computed before, audit what computed that."
             )
-    again = partial(_with_labels, partial(apply, step, X), data.y)
-    labels = _label_leak(step, again, plain, data, rng)
-    return plain, findings + labels, notes
+    columns = data.columns_of_labels()
+
+    def run_with_labels(order):
+        return apply(step, relabelled(X, columns, order), reordered(data.y, order))
+
+    findings += _label_leak(step, run_with_labels, data, rng)
+    return Audited(plain, findings, notes, blind)
 
 
-def audit_estimator(
-    step: Step, data: Data, rng, *, is_last: bool
-) -> tuple[object, list[Finding], list[str]]:
-    """Return what an estimator makes of all rows, its leaks, and what cannot be told of it.
+def audit_estimator(step: Step, data: Data, rng, *, is_last: bool) -> Audited:
+    """Audit an estimator, fitted on the training rows.
 
     Test rows and their labels get into its fit only if it brings them along, so that another fit
     on perturbed ones is needed only there.
     """
     unfitted = unfitted_copy(step, data.seed)
     findings, notes = _fitted_before(step, unfitted, data)
-    notes += _read_from_outside(step, variables_of_estimator(unfitted), data)
+    blind = _read_from_outside(step, variables_of_estimator(unfitted), data)
     with calling(step, "on the data as they are"):
         fitted = fit(step, data)
-        plain = respond(fitted, data.X, is_last=is_last)
+        plain = respond(fitted, data.X, data.params, is_last=is_last)
 
     def run(X):
-        return respond(fitted, X, is_last=is_last)
+        return respond(fitted, X, data.params_of(data.test), is_last=is_last)
 
-    X_test = rows_of(data.X, data.test)
+    X_test = unperturbed(rows_of(data.X, data.test))
     rows = np.arange(len(data.test))
     with calling(step, "on the test rows"):
-        of_test, again = run(unperturbed(X_test)), run(unperturbed(X_test))
+        of_test, again = run(X_test), run(X_test)
     if difference(of_test, again, rows):
-        return plain, findings, [*notes, _unseeded(step)]
+        return Audited(plain, findings, notes, [*blind, _unseeded(step)])
     findings += _transductive(step, run, of_test, X_test, rows, rng)
+
+    columns = data.columns_of_labels()
+    if columns:
+        of_test_alone = data._replace(X=X_test, train=rows[:0], test=rows, n_splits=1)
+        findings += _label_leak(
+            step,
+            lambda order: run(relabelled(X_test, columns, order)),
+            of_test_alone,
+            rng,
+            held_in=spell(data.X, columns),
+            cure=OUT_OF_X,
+        )
 
     held = unfitted.get_params()
 
     def run_with(name, value):
         does = clone(unfitted).set_params(**{name: value})
-        return respond(fit(Step(step.name, does), data), data.X, is_last=is_last)
+        fitted = fit(Step(step.name, does), data)
+        return respond(fitted, data.X, data.params, is_last=is_last)
 
     for name in equal_to(data.X, held):
         profiles = held[name]
@@ -106,9 +147,15 @@ def audit_estimator(
             what = f"values of the test rows, held in {name}, change the training rows"
             findings.append(Finding(step.name, what, changed, AS_ARGUMENTS))
     for name in equal_to(data.y, held):
-        again = partial(_with_labels, partial(run_with, name), held[name])
-        findings += _label_leak(step, again, plain, data, rng, held_in=name)
-    return plain, findings, notes
+        findings += _label_leak(
+            step,
+            lambda order, name=name: run_with(name, reordered(held[name], order)),
+            data,
+            rng,
+            held_in=name,
+            cure=AS_ARGUMENTS,
+        )
+    return Audited(plain, findings, notes, blind)
 
 
 def _on_other_values(step: Step, run: Callable, X, rows: np.ndarray, rng):
@@ -130,17 +177,19 @@ def _transductive(step: Step, run: Callable, plain, X, test: np.ndarray, rng) ->
 
 
 def _label_leak(
-    step: Step, run: Callable, plain, data: Data, rng, *, held_in: str = ""
+    step: Step, run: Callable, data: Data, rng, *, held_in: str = "", cure: str = IN_PIPELINE
 ) -> list[Finding]:
     """Return a finding if labels of the test rows have an influence on the output.
 
-    What is given all labels before the split may use them without effect in these permutations of
-    the test rows' alone (the same genes are selected); hence all are permuted too.
+    What is given all labels before the split may use them without effect in permutations of the
+    test rows' alone (the same genes are selected); hence all are permuted too. Of a single split it
+    may rightly use the training labels: there other permutations of the test labels must do.
     """
     everywhere = np.arange(data.X.shape[0])
+    plain = run(everywhere)
     where = f", held in {held_in}," if held_in else ""
-    permutations = {"labels of the test rows": data.test, "labels of all rows": everywhere}
-    for labels, part in permutations.items():
+    of_test, of_all = ("labels of the test rows", data.test), ("labels of all rows", everywhere)
+    for labels, part in [of_test, of_all] if data.n_splits > 1 else [of_test] * PERMUTATIONS:
         attempts = [lambda p=part: run(data.order(rng, p))] * ATTEMPTS
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -155,22 +204,20 @@ def _label_leak(
             if sizes:
                 evidence["by up to"] = max(sizes)
             what = f"{labels}{where} change its output"
-            cure = AS_ARGUMENTS if held_in else IN_PIPELINE
             return [Finding(step.name, what, evidence, cure)]
     return []
 
 
-def _with_labels(run: Callable, labels, order: np.ndarray):
-    """Return what a step makes of the labels in another order."""
-    return run(reordered(labels, order))
-
-
 def _read_from_outside(step: Step, variables: dict, data: Data) -> list[str]:
     """Return a note for each variable that holds the data again."""
+    same = [*equal_to(data.y, variables), *equal_to(data.X, variables)]
+    holding = [name for name in that_hold_labels(data.y, variables) if name not in same]
+    notes = [(name, "equals its input") for name in same]
+    notes += [(name, "holds the labels") for name in holding]
     return [
-        f"Step {step.name!r} reads {name!r} from outside, which equals its input: what it does "
-        "with that cannot be told. Let it use its arguments."
-        for name in [*equal_to(data.y, variables), *equal_to(data.X, variables)]
+        f"Step {step.name!r} reads {name!r} from outside, which {what}: what it does with that "
+        "cannot be told. Let it use its arguments."
+        for name, what in notes
     ]
 
 

@@ -10,25 +10,37 @@ from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 
 from .._encoders import is_fitted, seeded_clone
-from .._inputs import is_anndata
+from .._inputs import column_names, is_anndata
 from ..base import BaseSSLTransformer
 from ..classifier import SSLClassifier
+from ._leakage_labels import labels_in
 from ._leakage_rows import close, rows_of
 from ._leakage_steps import respond
 
+DEPTH = 3  # of functions that call functions
 METHODS = ("fit", "transform", "fit_transform", "predict", "predict_proba")
 
 
-def variables_of_function(function) -> dict:
-    """Return what a callable reads from outside its arguments, by name."""
+def variables_of_function(function, depth: int = DEPTH) -> dict:
+    """Return what a callable, or a function that it calls, reads from outside, by name."""
     if isinstance(function, functools.partial):
         given = {f"argument {i} of partial": value for i, value in enumerate(function.args)}
-        return {**given, **function.keywords, **variables_of_function(function.func)}
+        return {**given, **function.keywords, **variables_of_function(function.func, depth)}
+    owner = None
+    if inspect.ismethod(function):
+        owner, function = function.__self__, function.__func__
+    elif callable(function) and not (inspect.isroutine(function) or isinstance(function, type)):
+        owner, function = function, type(function).__call__
+    found = {f"self.{name}": value for name, value in getattr(owner, "__dict__", {}).items()}
     function = inspect.unwrap(function) if callable(function) else None
-    if not inspect.isfunction(function):
-        return {}
-    found = inspect.getclosurevars(function)
-    return {**found.globals, **found.nonlocals}
+    if inspect.isfunction(function):
+        outside = inspect.getclosurevars(function)
+        here = {**outside.globals, **outside.nonlocals}
+        for value in here.values() if depth else ():
+            if callable(value) and not isinstance(value, type):
+                found.update(variables_of_function(value, depth - 1))
+        found.update(here)
+    return found
 
 
 def variables_of_estimator(estimator) -> dict:
@@ -39,6 +51,17 @@ def variables_of_estimator(estimator) -> dict:
     for value in estimator.get_params().values():
         found.update(value if isinstance(value, dict) else variables_of_function(value))
     return found
+
+
+def that_hold_labels(y, values: dict) -> list[str]:
+    """Return the names of the data frames and AnnData among the values that hold the labels."""
+    n = len(y)
+    frames = {
+        name: value
+        for name, value in values.items()
+        if (is_anndata(value) or column_names(value) is not None) and value.shape[0] == n
+    }
+    return [name for name, value in frames.items() if labels_in(value, y)]
 
 
 def equal_to(X, values: dict) -> list[str]:
@@ -67,20 +90,49 @@ def has_seen(part, X, y: np.ndarray, train: np.ndarray, seed: int) -> str | None
     """Return whether a fitted estimator learned from "all" rows or the "training" rows of X.
 
     Clones are fitted on both: one of them must give the estimator's output, up to rounding, and the
-    other must not. None if that does not tell, or if it would take a pretraining.
+    other must not. An estimator without a seed never gives the same output again, but some of its
+    attributes may be the same. None if that does not tell, or if it would take a pretraining.
     """
     if _pretrains(part):
         return None
-    equal = {}
     try:
-        output = respond(part, X)
-        for name, rows in (("all", np.arange(len(y))), ("training", train)):
-            again = seeded_clone(part, seed).fit(rows_of(X, rows), y[rows])
-            equal[name] = close(output, respond(again, X))
+        fits = {
+            name: seeded_clone(part, seed).fit(rows_of(X, rows), y[rows])
+            for name, rows in (("all", np.arange(len(y))), ("training", train))
+        }
+        outputs = [respond(fitted, X) for fitted in (part, *fits.values())]
     except Exception:  # it was fitted on something else altogether
         return None
-    same = [name for name, is_equal in equal.items() if is_equal]
-    return same[0] if len(same) == 1 else None
+    compared = [outputs]
+    if _has_no_seed(part):
+        compared += [
+            [vars(fitted).get(name) for fitted in (part, *fits.values())] for name in _learned(part)
+        ]
+    for before, *again in compared:
+        same = [name for name, value in zip(fits, again, strict=True) if close(before, value)]
+        if len(same) == 1:
+            return same[0]
+    return None
+
+
+def _learned(part) -> list[str]:
+    """Return the attributes of a fitted estimator that hold several numbers with fractions."""
+    return [
+        name
+        for name, value in vars(part).items()
+        if name.endswith("_")
+        and isinstance(value, np.ndarray)
+        and value.dtype.kind == "f"
+        and value.size > 1
+    ]
+
+
+def _has_no_seed(part) -> bool:
+    """Tell whether another fit gives another result."""
+    return any(
+        name.endswith("random_state") and not isinstance(value, int | np.integer)
+        for name, value in part.get_params().items()
+    )
 
 
 def _pretrains(part) -> bool:

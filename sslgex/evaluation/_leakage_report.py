@@ -44,6 +44,8 @@ class LeakageReport:
         The leaks: tuples (step, what, evidence, cure).
     notes : list of str
         What could not be told; neither a leak nor a clean bill.
+    unaudited : list of str
+        Names of the steps of which could not be told what they let through; the notes say why.
     """
 
     steps: list[str]
@@ -51,11 +53,12 @@ class LeakageReport:
     n_splits: int
     findings: list[Finding]
     notes: list[str]
+    unaudited: list[str]
 
     @property
     def clean(self) -> bool:
-        """Whether there is no finding. Read the notes too."""
-        return not self.findings
+        """Whether there is no finding, and every step could be audited. Read the notes too."""
+        return not self.findings and not self.unaudited
 
     def to_frame(self):
         """Return one row per finding.
@@ -74,7 +77,13 @@ class LeakageReport:
         return frame(self.findings, columns=list(Finding._fields))
 
     def __repr__(self) -> str:
-        found = "clean" if self.clean else _count(len(self.findings), "leak")
+        found = "clean"
+        if self.unaudited:
+            found = f"{_count(len(self.unaudited), 'step')} could not be audited"
+            found = found if self.findings else f"not clean: {found}"
+        if self.findings:
+            leaks = _count(len(self.findings), "leak")
+            found = f"{leaks}, {found}" if self.unaudited else leaks
         lines = [
             f"LeakageReport: {found}, {_count(len(self.notes), 'note')}",
             f"{self.n_samples:,} samples, {_count(self.n_splits, 'split')}; "

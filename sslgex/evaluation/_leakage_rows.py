@@ -5,6 +5,7 @@ import scipy.sparse as sp
 from sklearn.utils import _safe_indexing
 
 from .._inputs import is_anndata
+from .._labels import is_missing
 
 
 def rows_of(X, rows: np.ndarray):
@@ -48,8 +49,8 @@ def unperturbed(X):
 def difference(a, b, rows: np.ndarray) -> dict[str, float]:
     """Return how many of the rows differ between two outputs and by how much; empty if none.
 
-    Compared bit for bit, but NaN equals NaN. Of outputs with different numbers of columns all rows
-    differ.
+    Compared bit for bit, but missing values are equal. Of outputs with different numbers of columns
+    all rows differ.
     """
     for one, other in zip(_matrices(a), _matrices(b), strict=True):
         one, other = one[rows], other[rows]
@@ -79,6 +80,13 @@ def codes_of_rows(X) -> np.ndarray:
     """Return for every row the number of the first row that equals it."""
     first: dict = {}
     matrix = _matrices(X)[0]
+    # Equal rows may be stored in several ways.
+    if sp.issparse(matrix):
+        matrix = matrix.copy()
+        matrix.sum_duplicates()
+        matrix.eliminate_zeros()
+    elif matrix.dtype.kind == "f":
+        matrix = matrix + 0.0  # of -0.0 makes 0.0
     return np.array([first.setdefault(_content(matrix, i), i) for i in range(matrix.shape[0])])
 
 
@@ -110,6 +118,10 @@ def _matrix(X):
     if sp.issparse(X):
         return sp.csr_array(X)
     values = np.asarray(X)
+    if values.dtype == object:
+        # NaN is unequal to itself, and pandas' NA is neither equal nor unequal.
+        values = values.copy()
+        values[np.frompyfunc(is_missing, 1, 1)(values).astype(bool)] = None
     return values[:, None] if values.ndim == 1 else values
 
 

@@ -5,10 +5,14 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
+import sklearn
+from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
+from sklearn.utils.metadata_routing import get_routing_for_object
 
 from .._encoders import seeded_clone
+from ._leakage_labels import labels_in
 from ._leakage_rows import rows_of
 
 
@@ -37,6 +41,10 @@ class Data(NamedTuple):
         How many splits there are in all.
     seed : int
         For estimators without a seed.
+    params : dict
+        One value per sample of what steps request beside X and y.
+    blamed : bool
+        Whether a step has been found to let labels through, which X may hold since.
     """
 
     X: Any
@@ -45,6 +53,16 @@ class Data(NamedTuple):
     test: np.ndarray
     n_splits: int
     seed: int
+    params: dict
+    blamed: bool = False
+
+    def columns_of_labels(self) -> list:
+        """Return the columns of X that hold the labels, but not what a step before put there."""
+        return [] if self.blamed else labels_in(self.X, self.y)
+
+    def params_of(self, rows: np.ndarray) -> dict:
+        """Return the params of some rows."""
+        return {name: _safe_indexing(values, rows) for name, values in self.params.items()}
 
     def order(self, rng: np.random.Generator, *parts: np.ndarray) -> np.ndarray:
         """Return the rows, permuted within each of some parts of them."""
@@ -75,6 +93,41 @@ def make_steps(pipeline) -> list[Step]:
     return steps
 
 
+def seeded(step: Step, seed: int) -> Step:
+    """Return a step whose fit has a seed, where it is a method of an estimator without one."""
+    method = getattr(step.does, "__name__", "")
+    owner = getattr(step.does, "__self__", None)
+    if not isinstance(owner, BaseEstimator) or not method.startswith("fit"):
+        return step
+    return step._replace(does=getattr(seeded_clone(owner, seed), method))
+
+
+def check_params(params: dict | None, steps: list[Step], n: int) -> tuple[dict, list[str]]:
+    """Return params of which each is requested by a step, and notes of requests without params."""
+    params = {} if params is None else dict(params)
+    if params and not sklearn.get_config()["enable_metadata_routing"]:
+        raise ValueError(
+            f"params={sorted(params)} are handed to the steps by metadata routing, which is off: "
+            "call sklearn.set_config(enable_metadata_routing=True)."
+        )
+    for name, values in params.items():
+        if isinstance(values, str) or not hasattr(values, "__len__") or len(values) != n:
+            raise ValueError(f"params[{name!r}] must hold one value for each of {n:,} samples.")
+    asked = {step.name: _requested(step.does) for step in steps if not step.is_function}
+    strange = sorted(set(params) - set().union(*asked.values()))
+    if strange:
+        raise ValueError(
+            f"No step requests {strange[0]!r} of params. Let one do so by set_fit_request("
+            f"{strange[0]}=True), and set_transform_request if that needs it too."
+        )
+    return params, [
+        f"Step {step!r} requests {', '.join(missing)}, which params does not hold: it is audited "
+        "without."
+        for step, names in asked.items()
+        if (missing := sorted(names - set(params)))
+    ]
+
+
 def apply(step: Step, X, y):
     """Return what a callable makes of all rows."""
     n = X.shape[0]
@@ -98,15 +151,17 @@ def unfitted_copy(step: Step, seed: int):
 def fit(step: Step, data: Data):
     """Return a clone of an estimator, fitted on the training rows."""
     estimator = unfitted_copy(step, data.seed)
-    return estimator.fit(rows_of(data.X, data.train), _safe_indexing(data.y, data.train))
+    X, y = rows_of(data.X, data.train), _safe_indexing(data.y, data.train)
+    _call(estimator, "fit", X, y, params=data.params_of(data.train))
+    return estimator
 
 
-def respond(estimator, X, *, is_last: bool = True):
+def respond(estimator, X, params: dict | None = None, *, is_last: bool = True):
     """Return what an estimator makes of X: its predictions if it is the last step and has them."""
     for method in ("predict_proba", "decision_function", "predict") if is_last else ():
         if hasattr(estimator, method):
-            return getattr(estimator, method)(X)
-    return estimator.transform(X)
+            return _call(estimator, method, X, params=params)
+    return _call(estimator, "transform", X, params=params)
 
 
 def predict(steps: list[Step], data: Data) -> np.ndarray:
@@ -117,9 +172,11 @@ def predict(steps: list[Step], data: Data) -> np.ndarray:
             if step.is_function:
                 data = data._replace(X=apply(step, data.X, data.y))
             else:
-                data = data._replace(X=respond(fit(step, data), data.X, is_last=False))
+                out = respond(fit(step, data), data.X, data.params, is_last=False)
+                data = data._replace(X=out)
     with calling(last, "on permuted labels"):
-        return np.asarray(fit(last, data).predict(rows_of(data.X, data.test)))
+        X_test, params = rows_of(data.X, data.test), data.params_of(data.test)
+        return np.asarray(_call(fit(last, data), "predict", X_test, params=params))
 
 
 @contextlib.contextmanager
@@ -145,6 +202,35 @@ def first_that_runs(step: Step, when: str, attempts: Iterable[Callable]):
             cause = error
     with calling(step, when):
         raise cause
+
+
+def _call(estimator, method: str, *args, params: dict | None):
+    """Call a method, with those of the params that it requests."""
+    params = params or {}
+    wanted = get_routing_for_object(estimator).consumes(method, params)
+    if not wanted:
+        return getattr(estimator, method)(*args)
+    # A Pipeline knows how to hand them on, whatever the step calls them.
+    alone = Pipeline([("step", estimator)])
+    return getattr(alone, method)(*args, **{name: params[name] for name in wanted})
+
+
+def _requested(estimator) -> set[str]:
+    """Return the names of all that an estimator requests beside X and y."""
+    if not sklearn.get_config()["enable_metadata_routing"]:
+        return set()
+    names: set[str] = set()
+    methods = ("fit", "transform", "predict", "predict_proba", "decision_function")
+    for part in [estimator, *getattr(estimator, "get_params", dict)().values()]:
+        request = get_routing_for_object(part)
+        for method in methods:
+            requests = getattr(getattr(request, method, None), "requests", {})
+            names |= {
+                n if alias is True else alias
+                for n, alias in requests.items()
+                if alias and (alias is True or isinstance(alias, str))
+            }
+    return names
 
 
 def _flat(name: str, does) -> list[Step]:

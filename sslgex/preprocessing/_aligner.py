@@ -319,8 +319,10 @@ class GeneAligner(Preprocessor):
         """Return the columns of X that are genes as a checked matrix, and how those match."""
         if matrix is not None:
             return matching, matrix
-        X = take_columns(X, np.flatnonzero(matching.gene_of >= 0))
-        names = gene_names(X)
+        known = matching.gene_of >= 0
+        if not known.any():  # of no column nothing could be checked
+            known[:] = True
+        X, names = take_columns(X, np.flatnonzero(known)), matching.columns[known]
         # Compared with no other names: they need not be those of `fit`.
         own, values, layer = type(self)(), X, self.layer
         if len(set(names)) < len(names):

@@ -843,6 +843,24 @@ def test_decimal_commas_late_in_a_file_are_told(tmp_path, first):
         read(path)
 
 
+def test_lists_of_numbers_beside_decimal_points_make_no_decimal_commas(tmp_path):
+    frame = FRAME.round(2).T.assign(exons="1,2")
+    with pytest.raises(ValueError, match=r"column 'exons' holds '1,2'.*take the column out"):
+        read(write(tmp_path / "lists.tsv", table(frame, corner="gene")))
+
+
+def test_columns_called_like_statistics_only_are_no_matrix():
+    frame = FRAME.T.iloc[:, :2].set_axis(["logFC", "padj"], axis=1)
+    with pytest.raises(ValueError, match=r"no column of numbers that are measurements.*'logFC'"):
+        read(frame)
+
+
+def test_labels_without_any_value_stay_labels(tmp_path):
+    path = write(tmp_path / "empty.csv", table(FRAME.assign(age=""), ",", "sample_id"))
+    with pytest.warns(UserWarning, match="taken for annotations"):
+        assert_same(read(path), FRAME)
+
+
 def test_decimal_commas_of_one_sample_are_told(tmp_path):
     frame = COUNTS.T.astype(object)
     frame.iloc[25:, 3] = "3,25"

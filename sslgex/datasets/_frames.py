@@ -44,8 +44,8 @@ def raw_of_frame(frame, where: str, format: str) -> Raw:
     noted = named | ~is_number
     if len(columns) and noted.all():
         raise ValueError(
-            f"{where} has no column of numbers: its columns are {some(columns)}, the first row "
-            f"holds {some([str(value) for value in frame.iloc[0]])}. Check its delimiter and its "
+            f"{where} has no column of numbers that are measurements: its columns are "
+            f"{some(columns)}, the first row holds {some([str(value) for value in frame.iloc[0]])}. Check its delimiter and its "
             "decimal mark, or convert it: frame.astype(float)."
         )
     numbers = frame.iloc[:, ~noted] if noted.any() else frame
@@ -147,7 +147,7 @@ def _refuse_stray_text(column, rows, name, of, where) -> None:
     if marked and 2 * (n_numbers + len(marked)) >= len(text):
         raise ValueError(
             f"{where}: column {name!r} holds {marked[0]!r}. Write all numbers with a point as "
-            "decimal mark and without a mark of thousands."
+            "decimal mark and without a mark of thousands; take the column out if it holds none."
         )
     # A label of a sample may be a number here and there; half of a column is beyond that.
     few = len(stray) < n_numbers

@@ -239,7 +239,7 @@ def _name_genes(values, var, gene_ids: str, report: _Report):
         raise ValueError(f"{report.where}: none of the {len(names):,} genes has a name.")
     if any(left_out):
         kept = ~np.array(left_out)
-        gone = [name for name, out in zip(names, left_out, strict=True) if out]
+        gone = [name or "without a name" for name, out in zip(names, left_out, strict=True) if out]
         values, var = values[:, kept], var[kept]
         names = [name for name, out in zip(names, left_out, strict=True) if not out]
         report.say(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ._notes import NAME_HEADERS, plain
 from ._raw import damaged
 
+_DECIMAL_POINT = re.compile(r"[-+]?\d+\.\d+([eE][-+]?\d+)?")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?")
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+")
 _POINT_OF_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(\.\d{3})+")
@@ -139,7 +140,7 @@ def _decimal_mark(cells: list[str], sep: str, where) -> str:
     ):
         raise _thousands(points[0], where)
     commas = [cell for cell in cells if _DECIMAL_COMMA.fullmatch(cell)]
-    if sep == "," or not commas:
+    if sep == "," or not commas or any(map(_DECIMAL_POINT.fullmatch, cells)):
         return "."
     if all(_THOUSANDS.fullmatch(cell) for cell in commas):
         raise _thousands(commas[0], where)

@@ -17,7 +17,7 @@ from ._notes import (
 )
 from ._raw import GENES_IN_ROWS, SAMPLES_IN_ROWS, Raw, require, some
 
-# Their layout is fixed, or some of their columns.
+# Formats that have genes in rows, and those with columns that are never samples.
 _OF_GENES = ("GCT", "GEO series matrix")
 _OF_KNOWN_NOTES = ("cBioPortal", "featureCounts")
 _MARKED_NUMBER = re.compile(r"[-+]?(\d+(,\d+)+|\d{1,3}(\.\d{3}){2,})([eE][-+]?\d+)?")
@@ -45,8 +45,8 @@ def raw_of_frame(frame, where: str, format: str) -> Raw:
     if len(columns) and noted.all():
         raise ValueError(
             f"{where} has no column of numbers that are measurements: its columns are "
-            f"{some(columns)}, the first row holds {some([str(value) for value in frame.iloc[0]])}. Check its delimiter and its "
-            "decimal mark, or convert it: frame.astype(float)."
+            f"{some(columns)}, the first row holds {some([str(v) for v in frame.iloc[0]])}. Check "
+            "its delimiter and its decimal mark, or convert it: frame.astype(float)."
         )
     numbers = frame.iloc[:, ~noted] if noted.any() else frame
     notes = frame.iloc[:, noted].set_axis(rows, axis=0)
@@ -101,8 +101,10 @@ def _names_of_rows(frame):
 
 def _take_names(frame, j: int):
     """Return a column as names, its own name, and the other columns."""
-    others = np.arange(frame.shape[1]) != j
-    return frame.iloc[:, j].fillna(""), str(frame.columns[j]).strip(), frame.iloc[:, others]
+    names, first = frame.iloc[:, j].fillna(""), str(frame.columns[j]).strip()
+    if j == 0:  # a slice copies nothing
+        return names, first, frame.iloc[:, 1:]
+    return names, first, frame.iloc[:, np.arange(frame.shape[1]) != j]
 
 
 def _are_numbering(rows) -> bool:
@@ -149,14 +151,10 @@ def _refuse_stray_text(column, rows, name, of, where) -> None:
             f"{where}: column {name!r} holds {marked[0]!r}. Write all numbers with a point as "
             "decimal mark and without a mark of thousands; take the column out if it holds none."
         )
-    # A label of a sample may be a number here and there; half of a column is beyond that.
-    few = len(stray) < n_numbers
-    no_values = all(_NO_VALUE.fullmatch(text[i]) for i in stray)
-    if (
-        len(stray)
-        and n_numbers
-        and (few or no_values or (of == "genes" and 10 * n_numbers >= len(text)))
-    ):
+    # A label of a sample may be a number here and there; half of a column is beyond that. What is
+    # said of genes is hardly ever a number.
+    few = len(stray) < n_numbers or (of == "genes" and 10 * n_numbers >= len(text))
+    if len(stray) and n_numbers and (few or all(_NO_VALUE.fullmatch(text[i]) for i in stray)):
         i = np.flatnonzero(there)[stray[0]]
         raise ValueError(
             f"{where}: text in the matrix. Row {rows[i]!r} (number {i + 1}), column {name!r} holds "

@@ -54,7 +54,8 @@ def read_text(open_stream, where: str) -> Raw:
     _refuse_cut(frame, head, open_stream, where)
     for j in notes:
         frame[j] = _numbers_of_text(frame[j], head.decimal)
-    frame = _without_empty(frame.set_axis(head.header, axis=1), where)
+    frame.columns = head.header
+    frame = _without_empty(frame, where)
     raw = raw_of_frame(frame, where, head.format)
     for name in raw.row_notes.select_dtypes("object"):
         raw.row_notes[name] = raw.row_notes[name].map(str, na_action="ignore")

@@ -175,9 +175,8 @@ def _are(sums: np.ndarray, target: float, tolerance: float = 0.01) -> bool:
 
 def _are_equal(sums: np.ndarray, tolerance: float = 1e-6) -> bool:
     """Tell whether two or more samples have the same sum, but for samples without anything."""
-    return bool(np.count_nonzero(sums) > 1) and _are(
-        sums, float(np.median(sums[sums != 0])), tolerance
-    )
+    there = sums[sums != 0]
+    return len(there) > 1 and _are(there, float(np.median(there)), tolerance)
 
 
 def _range(sums: np.ndarray) -> str:

@@ -41,13 +41,16 @@ def audit_leakage(
           one. Estimators come after the callables and are fitted on the training rows.
     X : {array-like, sparse matrix, data frame, AnnData} of shape (n_samples, n_features)
         Profiles, samples in rows. Not changed.
-    y : array-like of shape (n_samples,)
-        Labels.
+    y : array-like of shape (n_samples,) or (n_samples, 1)
+        Labels, one per sample.
     groups : array-like of shape (n_samples,), default=None
         Patient, or whatever else must not be on both sides of a split.
     cv : int, splitter or iterable, default=None
         The one of your `cross_val_score`, which by default ignores groups. The steps are audited on
         its first split; groups and identical rows are looked for on all.
+    params : dict, default=None
+        What estimators request beside `X` and `y`, by name, one value per sample, such as the batch
+        of a `BatchCorrector`: as in `cross_validate`, by metadata routing.
     n_permutations : int, default=5
         How often all is fitted with permuted labels, to see whether the test rows are predicted
         better than by chance; only if the last step is a classifier. 0 leaves that out.
@@ -58,12 +61,13 @@ def audit_leakage(
     -------
     report : LeakageReport
         ``report.clean``, ``report.findings`` with the step, the numbers and the cure of each leak,
-        and ``report.notes`` of what could not be told. `print` it.
+        ``report.unaudited`` steps, and ``report.notes`` of what could not be told. `print` it.
 
     Raises
     ------
     ValueError, TypeError
-        If the steps cannot be run, or raise; the message names the step.
+        If the steps cannot be run, or raise; the message names the step. If samples have several
+        labels or groups, or no step requests what is in `params`.
 
     See Also
     --------
@@ -73,7 +77,8 @@ def audit_leakage(
     -----
     What is looked for:
 
-    - values or labels of test rows that reach the training rows, labels that reach the test rows;
+    - values or labels of test rows that reach the training rows, labels that reach the test rows,
+      also from a column of `X` or AnnData's ``obs`` that holds the labels too;
     - a test row whose output depends on the other test rows;
     - parts fitted before (`FrozenEstimator`, an `SSLClassifier` around a fitted encoder). Clones
       fitted on all rows and on the training rows show whether they have seen test rows. No
@@ -81,9 +86,11 @@ def audit_leakage(
     - groups and identical rows on both sides of a split;
     - accuracy on permuted labels, permuted within the training and within the test rows. Were
       nothing amiss, every order of the test labels would be as likely: a test with a share of false
-      alarms of at most 0.001. The other checks compare bits and raise no false alarms by chance.
+      alarms of at most 0.001. The other checks compare outputs, and chance has no part in them;
+      but a column of `X` that happens to be sorted as the labels are counts as holding them.
 
-    A clean report is about what was handed in. Not seen are choices made before, by looking at the
+    A report is clean if there is no finding and every step could be audited. It is about what was
+    handed in. Not seen are choices made before, by looking at the
     scores of the same rows or on `X` itself; unlabelled profiles handed to an encoder elsewhere;
     and what a callable reads from files. An `SSLClassifier` that is given test rows as
     ``X_unlabeled`` does so by design: say it when you report the score.

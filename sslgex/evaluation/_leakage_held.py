@@ -22,24 +22,30 @@ METHODS = ("fit", "transform", "fit_transform", "predict", "predict_proba")
 
 
 def variables_of_function(function, depth: int = DEPTH) -> dict:
-    """Return what a callable, or a function that it calls, reads from outside, by name."""
+    """Return what a callable, or a function that it calls, reads from outside, by name.
+
+    What a function reads that is called by another has the names of both, such as "scale.means".
+    """
     if isinstance(function, functools.partial):
         given = {f"argument {i} of partial": value for i, value in enumerate(function.args)}
         return {**given, **function.keywords, **variables_of_function(function.func, depth)}
     owner = None
     if inspect.ismethod(function):
         owner, function = function.__self__, function.__func__
-    elif callable(function) and not (inspect.isroutine(function) or isinstance(function, type)):
-        owner, function = function, type(function).__call__
-    found = {f"self.{name}": value for name, value in getattr(owner, "__dict__", {}).items()}
     function = inspect.unwrap(function) if callable(function) else None
+    if callable(function) and not (inspect.isroutine(function) or isinstance(function, type)):
+        owner, function = function, type(function).__call__
+    here = {f"self.{name}": value for name, value in getattr(owner, "__dict__", {}).items()}
     if inspect.isfunction(function):
         outside = inspect.getclosurevars(function)
-        here = {**outside.globals, **outside.nonlocals}
-        for value in here.values() if depth else ():
-            if callable(value) and not isinstance(value, type):
-                found.update(variables_of_function(value, depth - 1))
-        found.update(here)
+        here |= {**outside.globals, **outside.nonlocals}
+    known = {id(value) for value in here.values()}
+    found = dict(here)
+    for name, value in here.items() if depth else ():
+        if callable(value) and not isinstance(value, type):
+            inner = variables_of_function(value, depth - 1)
+            found |= {f"{name}.{n}": v for n, v in inner.items() if id(v) not in known}
+            known |= {id(v) for v in inner.values()}
     return found
 
 

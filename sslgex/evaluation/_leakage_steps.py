@@ -225,11 +225,9 @@ def _requested(estimator) -> set[str]:
         request = get_routing_for_object(part)
         for method in methods:
             requests = getattr(getattr(request, method, None), "requests", {})
-            names |= {
-                n if alias is True else alias
-                for n, alias in requests.items()
-                if alias and (alias is True or isinstance(alias, str))
-            }
+            names |= {name for name, alias in requests.items() if alias is True}
+            # scikit-learn's marks, such as "$WARN$", are no aliases.
+            names |= {x for x in requests.values() if isinstance(x, str) and x.isidentifier()}
     return names
 
 

@@ -680,6 +680,12 @@ def test_last_row_cut(tmp_path):
         read(path)
 
 
+def test_last_row_cut_before_a_label(tmp_path):
+    text = table(FRAME.assign(age=50), corner="sample_id")
+    with pytest.raises(ValueError, match="last row has 61 of 62 fields"):
+        read(write(tmp_path / "cut.tsv", text[: text.rindex("\t")]))
+
+
 def test_row_of_too_many_fields(tmp_path):
     lines = table(FRAME.T, corner="sample").splitlines()
     lines[30] += "\t1.5"

@@ -35,8 +35,8 @@ def read_text(open_stream, where: str) -> Raw:
                     decimal=head.decimal,
                     header=None,
                     names=range(len(head.header)),
-                    converters={0: str},  # a gene may be called NA
-                    dtype=dict.fromkeys(notes, str),  # a patient may be called 0012
+                    # A gene may be called NA, a patient 0012.
+                    converters=dict.fromkeys([0, *notes], str),
                     keep_default_na=False,
                     na_values=_MISSING,
                     encoding="utf-8",
@@ -51,9 +51,9 @@ def read_text(open_stream, where: str) -> Raw:
         frame = frame.iloc[:-1]
     if not len(frame):
         raise ValueError(f"{where} has a header and no rows.{_no_rows_cure(head)}")
-    _refuse_cut(frame, head, open_stream, where)
     for j in notes:
         frame[j] = _numbers_of_text(frame[j], head.decimal)
+    _refuse_cut(frame, head, open_stream, where)
     frame.columns = head.header
     frame = _without_empty(frame, where)
     raw = raw_of_frame(frame, where, head.format)
@@ -84,6 +84,7 @@ def _refuse_rows_run_together(frame, where) -> None:
 
 def _numbers_of_text(column, decimal: str):
     """Return a column of text as numbers if it is one, and no digit gets lost."""
+    column = column.mask(column.isin(_MISSING))
     numbers = require("pandas", "anndata").to_numeric(
         column.str.replace(decimal, "."), errors="coerce"
     )
@@ -103,8 +104,10 @@ def _without_empty(frame, where):
     if len(columns) < frame.shape[1]:
         frame = frame.iloc[:, columns]
     nameless = np.flatnonzero(frame.iloc[:, 0].str.strip() == "")
-    empty = nameless[frame.iloc[nameless, 1:].isna().all(axis=1)]
-    return frame.drop(index=frame.index[empty]).reset_index(drop=True) if len(empty) else frame
+    if len(nameless):
+        empty = nameless[frame.iloc[nameless, 1:].isna().all(axis=1)]
+        frame = frame.drop(index=frame.index[empty]).reset_index(drop=True)
+    return frame
 
 
 def _not_rectangular(error, head, where) -> ValueError:

@@ -109,13 +109,15 @@ MORE = [
     "check_n_features_in_after_fitting",
     "check_valid_tag_types",
 ]
+# They are about names, containers and parameters, on which the heads have no say.
+FAST = {name: e for name, e in INSTANCES.items() if name not in {"frozen", "pca", "unfrozen"}}
 
 
 @noise
 # The checks of set_output fit a data frame and transform an array, and the other way round.
 @pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")
 @pytest.mark.parametrize("check", [name for name in MORE if hasattr(checks, name)])
-@pytest.mark.parametrize("estimator", INSTANCES.values(), ids=INSTANCES)
+@pytest.mark.parametrize("estimator", FAST.values(), ids=FAST)
 def test_checks_scikit_learn_does_not_yield(estimator, check):
     getattr(checks, check)(type(estimator).__name__, estimator)
 

@@ -281,6 +281,11 @@ def test_params_that_are_not_one_per_sample_are_refused(routed, values):
         audit(routed, params={"batch": values})
 
 
+def test_params_that_are_no_dict_are_refused():
+    with pytest.raises(TypeError, match="params must be a dict"):
+        audit(GaussianNB(), params=["batch"])
+
+
 def test_params_without_metadata_routing_are_refused():
     with pytest.raises(ValueError, match="enable_metadata_routing=True"):
         audit(GaussianNB(), params={"batch": STUDY})
@@ -311,6 +316,11 @@ def test_test_labels_are_found_in_a_single_split():
 @pytest.mark.parametrize("kind", [lambda y: y[:, None], pd.DataFrame, pl.DataFrame])
 def test_labels_may_be_one_column(kind):
     assert audit(GaussianNB(), y=kind(CLASSES), n_permutations=1).clean
+
+
+def test_no_labels_are_refused():
+    with pytest.raises(ValueError, match="y is None"):
+        audit(GaussianNB(), y=None)
 
 
 def test_several_labels_of_a_sample_are_refused():

@@ -174,9 +174,11 @@ def audit_leakage(
 
 def _one_label_per_sample(y):
     """Return labels in one dimension; raise for several labels of a sample."""
+    if y is None:
+        raise ValueError("y is None: the audit permutes labels, so it needs them.")
     y = np.asarray(y) if isinstance(y, list | tuple) else y
-    shape = getattr(y, "shape", None)
-    if shape is None or len(shape) == 1:
+    shape: tuple = getattr(y, "shape", (len(y),))
+    if len(shape) == 1:
         return y
     if len(shape) == 2 and shape[1] == 1:
         return _safe_indexing(y, 0, axis=1)
@@ -186,7 +188,8 @@ def _one_label_per_sample(y):
 
 
 def _check_groups(groups) -> None:
-    if groups is None:
+    """Raise for several values of a sample, before a splitter does without a word of the cause."""
+    if groups is None or not len(groups):
         return
     rows = groups if isinstance(groups, list | tuple) else np.asarray(groups)
     if np.ndim(rows[0]) or getattr(rows, "ndim", 1) != 1:

@@ -104,7 +104,9 @@ def seeded(step: Step, seed: int) -> Step:
 
 def check_params(params: dict | None, steps: list[Step], n: int) -> tuple[dict, list[str]]:
     """Return params of which each is requested by a step, and notes of requests without params."""
-    params = {} if params is None else dict(params)
+    if not isinstance(params, dict | None):
+        raise TypeError(f"params must be a dict of names and values, got {params!r}.")
+    params = params or {}
     if params and not sklearn.get_config()["enable_metadata_routing"]:
         raise ValueError(
             f"params={sorted(params)} are handed to the steps by metadata routing, which is off: "

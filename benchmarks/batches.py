@@ -77,7 +77,7 @@ def main() -> None:
         f"{len(shared)} tissues of both, unequal shares": unequal,
         f"{len(np.unique(y[equal]))} tissues of both, equal shares": equal,
     }
-    lines = ["samples,study told,tissue told,\"tissue told in TCGA, learned in GTEx\""]
+    lines = ['samples,study told,tissue told,"tissue told in TCGA, learned in GTEx"']
     for name, rows in sets.items():
         Xs, ys, bs = X[rows], y[rows], batch[rows]
         strata = np.array([f"{a} {b}" for a, b in zip(ys, bs, strict=True)])

@@ -489,4 +489,12 @@ def test_docstring_examples_run(module):
 
 
 def test_public_names():
-    assert sslgex.datasets.__all__ == ["load_tcga_brca", "make_expression"]
+    assert sslgex.datasets.__all__ == [
+        "build_archs4",
+        "build_tcga",
+        "common_genes",
+        "load_tcga_brca",
+        "make_expression",
+        "paper_split",
+        "read_expression",
+    ]

@@ -396,12 +396,11 @@ def test_any_number_of_samples_can_be_fitted(cls, n, batch_size, architecture):
     assert np.isfinite(Z).all()
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("cls", METHODS)
-def test_30_samples_of_60000_genes_can_be_fitted(cls, architecture):
+def test_30_samples_of_60000_genes_can_be_fitted(cls):
     values = counts(30, 60_000)
     values[:, ::3] = 0
-    est = small(cls, architecture=architecture, max_epochs=1)
+    est = small(cls, max_epochs=1, corruption_rate=0.1)  # donors of a sparse matrix take long
     Z = est.fit_transform(sp.csr_matrix(values))
     assert np.isfinite(Z).all()
     assert Z.std(axis=0).min() > 0.1

@@ -4,6 +4,7 @@ import pytest
 import sklearn.utils.estimator_checks as checks
 from sklearn.base import BaseEstimator
 from sklearn.utils import get_tags
+from unyielded_checks import MORE
 
 from sslgex import preprocessing
 
@@ -15,21 +16,6 @@ CLASSES = {
 # The checks give small values with fractions, which LogCounts takes for logs.
 PARAMETERS = {"LogCounts": {"check_counts": False}}
 INSTANCES = {name: cls(**PARAMETERS.get(name, {})) for name, cls in CLASSES.items()}
-
-# What scikit-learn runs on its own estimators and `parametrize_with_checks` leaves out.
-MORE = [
-    "check_dataframe_column_names_consistency",
-    "check_get_feature_names_out_error",
-    "check_global_output_transform_pandas",
-    "check_global_set_output_transform_polars",
-    "check_inplace_ensure_writeable",
-    "check_param_validation",
-    "check_set_output_transform",
-    "check_set_output_transform_pandas",
-    "check_set_output_transform_polars",
-    "check_transformer_get_feature_names_out",
-    "check_transformer_get_feature_names_out_pandas",
-]
 
 EMPTY = "a sample without a single count is refused, and the check has some"
 EXPECTED_FAILURES = {

@@ -7,6 +7,7 @@ import sklearn.utils.estimator_checks as checks
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.decomposition import PCA
 from sklearn.utils import get_tags
+from unyielded_checks import MORE
 
 import sslgex
 from sslgex import ScarfTransformer, SSLClassifier
@@ -91,32 +92,14 @@ def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
 
-# What scikit-learn runs on its own estimators and `parametrize_with_checks` leaves out.
-MORE = [
-    "check_dataframe_column_names_consistency",
-    "check_get_feature_names_out_error",
-    "check_global_output_transform_pandas",
-    "check_global_set_output_transform_polars",
-    "check_inplace_ensure_writeable",
-    "check_param_validation",
-    "check_set_output_transform",
-    "check_set_output_transform_pandas",
-    "check_set_output_transform_polars",
-    "check_transformer_get_feature_names_out",
-    "check_transformer_get_feature_names_out_pandas",
-    # In some versions only.
-    "check_estimator_get_tags_default_keys",
-    "check_n_features_in_after_fitting",
-    "check_valid_tag_types",
-]
-# They are about names, containers and parameters, on which the heads have no say.
+# What is not yielded is about names, containers and parameters, on which the heads have no say.
 FAST = {name: e for name, e in INSTANCES.items() if name not in {"frozen", "pca", "unfrozen"}}
 
 
 @noise
 # The checks of set_output fit a data frame and transform an array, and the other way round.
 @pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")
-@pytest.mark.parametrize("check", [name for name in MORE if hasattr(checks, name)])
+@pytest.mark.parametrize("check", MORE)
 @pytest.mark.parametrize("estimator", FAST.values(), ids=FAST)
 def test_checks_scikit_learn_does_not_yield(estimator, check):
     getattr(checks, check)(type(estimator).__name__, estimator)

@@ -21,6 +21,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
+from sslgex.datasets import read_expression
+
 
 def test_duplicate_samples_are_refused():
     frame = FRAME.set_axis([*FRAME.index[:7], FRAME.index[0]])

@@ -13,6 +13,7 @@ from ._training.rows import ColumnStatistics, Rows
 
 # Float32 cannot hold the square of a larger value.
 LARGEST = float(np.sqrt(np.finfo(np.float32).max))
+ALIGNER = "sslgex.preprocessing.GeneAligner"  # the cure for genes that are not those of fit
 
 
 def check_X(
@@ -233,8 +234,8 @@ def _refuse_duplicates(names: np.ndarray) -> None:
     if len(twice):
         raise ValueError(
             f"Gene names must be unique, but {len(twice):,} of {len(unique):,} occur more than "
-            f"once (first: {str(twice[0])!r}, {counts[counts > 1][0]} times). Merge those columns, "
-            "e.g. by their mean: X.T.groupby(level=0).mean().T."
+            f"once (first: {str(twice[0])!r}, {counts[counts > 1][0]} times). Merge those columns: "
+            f"{ALIGNER} does, by their mean, sum, ..."
         )
 
 
@@ -256,7 +257,10 @@ def _compare_genes(estimator, X, names: np.ndarray | None) -> str:
     if not len(missing) and not len(unknown):
         if len(names) > len(known):
             return "Some genes occur more than once."
-        return "The genes are the same in another order: arrange them as in `feature_names_in_`."
+        return (
+            "The genes are the same in another order: arrange them as in `feature_names_in_`, or "
+            f"let {ALIGNER} do it."
+        )
     said = []
     if len(missing):
         first = next(name for name in known if name in set(missing))
@@ -264,7 +268,7 @@ def _compare_genes(estimator, X, names: np.ndarray | None) -> str:
     if len(unknown):
         first = next(name for name in names if name in set(unknown))
         said.append(f"{len(unknown):,} genes of X were not in fit (first: {first}).")
-    said.append("Give the genes of `feature_names_in_`, in that order.")
+    said.append(f"Align them with {ALIGNER}, or give those of `feature_names_in_` in their order.")
     return " ".join(said)
 
 

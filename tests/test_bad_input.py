@@ -198,7 +198,7 @@ def test_fewer_and_more_genes_than_at_fit(cls):
 @every_estimator
 def test_other_gene_names(cls):
     match = ["The feature names should match", "1 of 12 genes are missing (first: gene3)"]
-    match += ["1 genes of X were not in fit (first: TP53)", "feature_names_in_"]
+    match += ["1 genes of X were not in fit (first: TP53)", "GeneAligner", "feature_names_in_"]
     with raises(match):
         NAMED[cls].transform(FRAME.rename(columns={"gene3": "TP53"}))
     with raises(match):

@@ -1,0 +1,115 @@
+"""Figure 3 of the study: accuracy by labels, frozen and unfrozen, and the labels saved.
+
+    python benchmarks/paper/figure3.py --target tcga.h5ad --groups patient
+    python benchmarks/paper/figure3.py --source archs4.h5 --target tcga.h5ad
+
+The three methods, pretrained and fine-tuned as published, against the same network without
+pretraining and, which the study has not, against tuned linear models.
+"""
+
+import argparse
+import warnings
+from pathlib import Path
+
+import numpy as np
+from study import BASELINE, LINEAR, METHODS, Setting, networks, parser, protocol, read
+
+from sslgex.evaluation import compare, label_efficiency_curve, mean_scores
+from sslgex.plotting import LabelEfficiencyDisplay
+
+GRID = [20, 50, 100, 200]
+MODES = ("unfrozen", "frozen")
+
+
+def run(setting: Setting, args: argparse.Namespace):
+    """Fit everything, or take it from the cache."""
+    return label_efficiency_curve(
+        networks(setting, args),
+        setting.X,
+        setting.y,
+        label_sizes=args.label_sizes,
+        **protocol(setting, args),
+    )
+
+
+def table(results, setting: Setting) -> str:
+    """Return accuracies, differences and labels saved, as Markdown."""
+    n = "" if setting.source is None else f"{len(setting.source):,} profiles to pretrain on, "
+    lines = [
+        f"**{setting.title}**: {n}{len(setting.y):,} of the target, {len(results.classes)} "
+        f"classes, {setting.X.shape[1]:,} genes; {len(results.splits)} "
+        f"split{'s' * (len(results.splits) > 1)}, {results.n_draws} draws each.",
+        "",
+    ]
+    for metric, words in (("accuracy", "accuracy"), ("balanced_accuracy", "balanced accuracy")):
+        opponent = results.best(LINEAR, metric=metric)
+        means = mean_scores(results, metric=metric)
+        head = " / ".join(f"{size:g}" for size in results.label_sizes)
+        lines += [
+            f"| {words}, per cent, at {head} labels | | minus the study's baseline, points | "
+            f"minus {opponent}, points | labels saved over the baseline |",
+            "|---|---|---|---|---|",
+        ]
+        for entry in results.entries:
+            scores = " / ".join(f"{100 * mean:.1f}" for mean in means[entry][:, 0])
+            gaps = [gap(results, entry, other, metric) for other in (BASELINE, opponent)]
+            saved = labels_saved(results, entry, metric)
+            lines.append(f"| {entry} | {scores} | {' | '.join(gaps)} | {saved} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def gap(results, entry: str, opponent: str, metric: str) -> str:
+    """Return the mean difference over the range of labels, its interval and the verdict."""
+    if entry == opponent:
+        return ""
+    found = compare(results, entry, opponent, metric=metric)
+    low, high = found.gain_interval
+    return f"{100 * found.gain:+.1f} ({100 * low:+.1f} to {100 * high:+.1f}), {found.verdict}"
+
+
+def labels_saved(results, entry: str, metric: str) -> str:
+    """Return the share of the labels saved, with its interval."""
+    if entry == BASELINE:
+        return ""
+    found = compare(results, entry, BASELINE, metric=metric)
+    best, low, high = (
+        f"{100 * share:.0f} %" if np.isfinite(share) else "none"
+        for share in (found.labels_saved, *found.labels_saved_interval)
+    )
+    return f"{best} ({low} to {high})"
+
+
+def figure(results, setting: Setting, path: Path) -> None:
+    """Draw the curves, unfrozen and frozen."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    fig, axes = plt.subplots(1, 2, figsize=(15, 4.6), layout="constrained", sharey=True)
+    for axis, mode in zip(axes, MODES, strict=True):
+        mine = [f"{name} {mode}" for name in METHODS]
+        others = [BASELINE, results.best(LINEAR, metric="accuracy")]
+        others += ["random encoder frozen"] if mode == "frozen" else []
+        LabelEfficiencyDisplay.from_results(
+            results, metric="accuracy", entries=[*mine, *others], ax=axis
+        )
+        axis.set_title(f"{setting.title}, {mode}")
+    fig.savefig(path, dpi=110)
+
+
+def main() -> None:
+    args = parser(__doc__.splitlines()[0], GRID).parse_args()
+    warnings.filterwarnings("ignore", message="Labelled subsets lack a class")
+    setting = read(args)
+    results = run(setting, args)
+    where = f"figure3_{setting.name}_{args.protocol}"
+    text = table(results, setting)
+    print(text, flush=True)
+    (args.out / "tables" / f"{where}.md").write_text(text, encoding="utf-8")
+    figure(results, setting, args.out / "figures" / f"{where}.png")
+
+
+if __name__ == "__main__":
+    main()

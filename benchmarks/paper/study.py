@@ -1,0 +1,151 @@
+"""What the commands of this folder share: the data, the networks, the command line.
+
+Every command computes one figure of the published study (Dradjat et al. 2025) on any two files: a
+source of profiles without labels and a target with labels, or one file that is both.
+"""
+
+import argparse
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from of_source import OfSource
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from sslgex import ByolTransformer, ScarfTransformer, SSLClassifier, VimeTransformer
+from sslgex.datasets import common_genes, read_expression
+from sslgex.evaluation import default_baselines
+
+ROOT = Path(__file__).resolve().parents[2]
+METHODS = {"SCARF": ScarfTransformer, "VIME": VimeTransformer, "BYOL": ByolTransformer}
+BASELINE = "baseline"
+LINEAR = ("logistic regression", "PCA + logistic regression")
+MIN_SAMPLES = 10  # of a class, or it is left out
+
+
+class Setting(NamedTuple):
+    """A target with labels, and what its encoders are pretrained on.
+
+    Attributes
+    ----------
+    title : str
+        For figures.
+    name : str
+        For files.
+    X : ndarray of shape (n_samples, n_genes)
+        Profiles of the target.
+    y : ndarray of shape (n_samples,)
+        Their labels.
+    groups : ndarray of shape (n_samples,) or None
+        Their patients.
+    source : ndarray of shape (n_source, n_genes) or None
+        Profiles of other studies, over the same genes; None: the target's training samples.
+    """
+
+    title: str
+    name: str
+    X: np.ndarray
+    y: np.ndarray
+    groups: np.ndarray | None
+    source: np.ndarray | None
+
+
+def parser(description: str, label_sizes: list) -> argparse.ArgumentParser:
+    """Return the options that all commands have."""
+    options = argparse.ArgumentParser(description=description)
+    add = options.add_argument
+    add("--target", type=Path, required=True, help="file of the samples with labels")
+    add("--source", type=Path, nargs="+", help="files to pretrain on; none: the target itself")
+    add("--label", default="label", help="column of the target with the classes")
+    add("--groups", help="column of the target with patients or studies")
+    add("--protocol", choices=["resample", "dradjat2025"], default="resample")
+    add("--label-sizes", type=number, nargs="+", default=label_sizes)
+    add("--n-draws", type=int, default=4, help="per split; the study's protocol has 5, one split")
+    add("--cv", type=int, default=5, help="folds; the study's protocol takes the first")
+    add(
+        "--pretraining",
+        type=float,
+        nargs="+",
+        default=[1.0],
+        help="share of the study's epochs: one number, or one each for SCARF, VIME, BYOL",
+    )
+    add("--n-jobs", type=int, default=2)
+    add("--cache", type=Path, default=ROOT / ".cache" / "paper")
+    add("--out", type=Path, default=ROOT / "docs")
+    return options
+
+
+def number(text: str) -> int | float:
+    """Return a number of labels, or a proportion of the training samples."""
+    return float(text) if "." in text else int(text)
+
+
+def read(args: argparse.Namespace) -> Setting:
+    """Read target and sources, over their common genes."""
+    target = read_expression(args.target, verbose=0)
+    labels = target.obs[args.label]
+    kept = labels.notna() & (labels.map(labels.value_counts()).astype(float) >= MIN_SAMPLES)
+    target = target[kept.to_numpy()]
+    sources = [read_expression(path, verbose=0) for path in args.source or []]
+    genes = common_genes(target, *sources) if sources else target.var_names
+    names = [path.stem for path in [*(args.source or []), args.target]]
+    return Setting(
+        title=" → ".join(names),
+        name="_".join(names),
+        X=values(target, genes),
+        y=target.obs[args.label].astype(str).to_numpy(dtype=object),
+        groups=None if args.groups is None else target.obs[args.groups].astype(str).to_numpy(),
+        source=np.concatenate([values(study, genes) for study in sources]) if sources else None,
+    )
+
+
+def values(study, genes) -> np.ndarray:
+    return np.ascontiguousarray(study[:, genes].to_df().to_numpy(np.float32))
+
+
+def pretrainers(setting: Setting, args: argparse.Namespace, **how) -> dict:
+    """Return the three methods as the study has them, unfitted."""
+    shares = args.pretraining if len(args.pretraining) > 1 else args.pretraining * len(METHODS)
+    found = {}
+    for (name, method), share in zip(METHODS.items(), shares, strict=True):
+        pretrainer = method.from_preset("dradjat2025", validation_fraction=None, **how)
+        epochs = max(1, round(share * pretrainer.max_epochs))
+        pretrainer.set_params(max_epochs=epochs)
+        if setting.source is not None:
+            # One pretraining for all splits: of the target it takes means and scales only.
+            pretrainer.set_params(random_state=0)
+            pretrainer = OfSource(pretrainer, setting.source, args.cache / "encoders")
+        found[name] = pretrainer
+    return found
+
+
+def networks(setting: Setting, args: argparse.Namespace) -> dict:
+    """Return the entries: the study's, frozen and unfrozen, its baseline, and linear models."""
+    study = SSLClassifier.from_preset
+    baselines = default_baselines()
+    found = {name: baselines[name] for name in LINEAR}
+    found[BASELINE] = study("dradjat2025")
+    found["random encoder frozen"] = study("dradjat2025", mode="frozen")
+    for name, pretrainer in pretrainers(setting, args).items():
+        for mode in ("unfrozen", "frozen"):
+            found[f"{name} {mode}"] = study("dradjat2025", encoder=pretrainer, mode=mode)
+    return found
+
+
+def protocol(setting: Setting, args: argparse.Namespace) -> dict:
+    """Return the arguments of an evaluation that say how it is done."""
+    kind = StratifiedKFold if setting.groups is None else StratifiedGroupKFold
+    splitter = kind(args.cv, shuffle=True, random_state=0)
+    splits = list(splitter.split(setting.X, setting.y, setting.groups))
+    if args.protocol == "dradjat2025":
+        splits = splits[:1]
+    return {
+        "groups": setting.groups,
+        "cv": splits,
+        "n_draws": args.n_draws,
+        "protocol": args.protocol,
+        "scoring": ["accuracy", "balanced_accuracy", "neg_log_loss"],
+        "n_jobs": args.n_jobs,
+        "random_state": 0,
+        "cache": args.cache / "fits",
+    }

@@ -279,10 +279,13 @@ def _how(clf, from_scratch: bool) -> dict:
 
 def _reporter(clf, encoder, step: Task, whole_head=lambda head: head, path=None):
     """Return the function that tells the user and scikit-learn's callbacks of an epoch."""
+    watch = getattr(clf, "_watch", None)  # of `evaluation.convergence_curve`
 
     def report(objective: FineTuning, epoch: dict) -> bool:
         if clf.verbose:
             print(epoch_line(type(clf).__name__, epoch, clf.max_epochs), flush=True)
+        if watch is not None:
+            watch(state(objective))
         return step.begin("epoch").end(lambda: state(objective))
 
     def state(objective: FineTuning) -> dict:

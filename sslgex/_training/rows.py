@@ -87,11 +87,13 @@ class Rows:
         """Return the values at (rows[i], columns[i]) as they are, in `dtype`."""
         out: np.ndarray = np.empty(len(rows), dtype=self.dtype)
         for part, here, local in self._locate(rows):
-            genes, flat = columns[here], self._flat[part]
+            matrix, genes, flat = self.matrices[part], columns[here], self._flat[part]
             if flat is not None:
                 out[here] = flat.take(local * self.n_features + genes, mode="clip")
+            elif sp.issparse(matrix) and matrix.has_canonical_format and matrix.nnz:
+                out[here] = _entries(matrix, local, genes)
             else:
-                out[here] = np.asarray(self.matrices[part][local, genes]).reshape(-1)
+                out[here] = np.asarray(matrix[local, genes]).reshape(-1)
         return out
 
     def standardise(self, raw: np.ndarray, out: np.ndarray) -> None:
@@ -171,3 +173,18 @@ class Rows:
     @cached_property
     def _moments(self) -> tuple[np.ndarray, np.ndarray]:
         return np.asarray(self.mean, self.dtype), np.asarray(self.scale, self.dtype)
+
+
+def _entries(matrix, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return the values at (rows[i], columns[i]) of a canonical CSR matrix, found by bisection.
+
+    scipy scans the whole row for each of them, unless more are asked for than a row has.
+    """
+    low, end = matrix.indptr[rows], matrix.indptr[rows + 1]
+    high = end
+    while (low < high).any():
+        middle = low + (high - low) // 2
+        right = (low < high) & (matrix.indices.take(middle, mode="clip") < columns)
+        low, high = np.where(right, middle + 1, low), np.where(right, high, middle)
+    found = (low < end) & (matrix.indices.take(low, mode="clip") == columns)
+    return np.where(found, matrix.data.take(low, mode="clip"), matrix.dtype.type(0))

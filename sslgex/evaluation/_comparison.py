@@ -7,7 +7,7 @@ from scipy import stats
 from scipy.optimize import isotonic_regression
 
 from ._metrics import METRICS
-from ._results import LabelEfficiencyResults, area_weights, require_pandas
+from ._results import CurveResults, area_weights, join, require_pandas
 from ._variance import Curves, estimate, half_width
 
 N_SAMPLES = 2000
@@ -27,8 +27,10 @@ class Comparison:
         What is compared; greater is better.
     level : float
         Of the intervals.
+    axis : {"labels", "epochs", "profiles"}
+        What the curves go along.
     label_sizes : ndarray of shape (n_sizes,)
-        Counts or proportions of labelled samples.
+        Counts or proportions of labelled samples; of other curves their epochs or sizes.
     difference : ndarray of shape (n_sizes,)
         Mean score of `a` minus that of `b`.
     interval : ndarray of shape (n_sizes, 2)
@@ -38,16 +40,16 @@ class Comparison:
     verdicts : list of str
         For each size "helps", "hurts" or "cannot tell", by the simultaneous interval.
     gain : float
-        The area between the curves from `lo` to `hi` labels, as `area` says.
+        The area between the curves from `lo` to `hi`, as `area` says.
     gain_interval : tuple of float
         Its interval.
     area : {"mean", "integral", "relative"}
         What the area is divided by.
     lo, hi : int or float
-        The range of labels.
+        The range of sizes.
     labels_saved : float
-        Share of the labels that `b` needs for its best score and `a` does not; NaN if `a` does not
-        reach it.
+        Share of the labels (or epochs, or profiles) that `b` needs for its best score and `a` does
+        not; NaN if `a` does not reach it.
     labels_saved_interval : tuple of float
         Its interval; -inf where `a` may not reach it.
     verdict : {"helps", "hurts", "cannot tell"}
@@ -60,6 +62,7 @@ class Comparison:
     b: str
     metric: str
     level: float
+    axis: str
     label_sizes: np.ndarray
     difference: np.ndarray
     interval: np.ndarray
@@ -100,7 +103,7 @@ class Comparison:
         lines = [
             f"{self.a} against {self.b}: {self.verdict}",
             f"{self.metric}, {100 * self.level:g} % intervals",
-            f"{'labels':>8}  difference  interval            verdict, all sizes together",
+            f"{self.axis:>8}  difference  interval            verdict, all sizes together",
         ]
         for size, d, (low, high), verdict in zip(
             self.label_sizes, self.difference, self.interval, self.verdicts, strict=True
@@ -112,18 +115,18 @@ class Comparison:
             f"{self.gain:+.3f} [{low:+.3f}, {high:+.3f}]"
         )
         low, high = (_percent(bound) for bound in self.labels_saved_interval)
-        lines.append(f"labels saved: {_percent(self.labels_saved)} [{low}, {high}]")
+        lines.append(f"{self.axis} saved: {_percent(self.labels_saved)} [{low}, {high}]")
         return "\n".join([*lines, *self.notes])
 
 
 def compare(results, a, b, *, metric=None, level=0.95, lo=None, hi=None, area="mean"):
-    """Compare two entries of a label-efficiency curve.
+    """Compare two entries of a curve: over labels, epochs or sizes of pretraining.
 
     Parameters
     ----------
-    results : LabelEfficiencyResults or list of them
-        What `label_efficiency_curve` returned; several if they are of the same data, splits and
-        labelled subsets.
+    results : results or list of them
+        What `label_efficiency_curve`, `convergence_curve` or `pretraining_size_curve` returned;
+        several if they are of the same data, splits and labelled subsets.
     a, b : str
         Names of the entries; the question is whether `a` is better.
     metric : str or None, default=None
@@ -186,8 +189,8 @@ def compare(results, a, b, *, metric=None, level=0.95, lo=None, hi=None, area="m
     >>> compare(results, "PCA", "chance").verdict
     'helps'
     """
-    if not isinstance(results, LabelEfficiencyResults):
-        results = LabelEfficiencyResults.join(results)
+    if not isinstance(results, CurveResults):
+        results = join(results)
     metric = results.scoring[0] if metric is None else metric
     _check(results, a, b, metric, level, area)
     curves = estimate(results, [a, b], metric)
@@ -217,13 +220,14 @@ def compare(results, a, b, *, metric=None, level=0.95, lo=None, hi=None, area="m
     margin = half_width(variance, dof, level)
     lost = _lost(results, a, b, metric)
     reasons = _why_no_verdict(results, a, b, metric, lost)
-    saved, saved_interval = _labels_saved(curves, results.n_labels.mean(axis=0), level)
+    saved, saved_interval = _labels_saved(curves, results.positions, level)
     return Comparison(
         a=a,
         b=b,
         metric=metric,
         level=level,
-        label_sizes=results.label_sizes,
+        axis=results.axis,
+        label_sizes=results.sizes,
         difference=difference,
         interval=np.stack([difference - half, difference + half], axis=1),
         simultaneous_interval=simultaneous,
@@ -240,7 +244,7 @@ def compare(results, a, b, *, metric=None, level=0.95, lo=None, hi=None, area="m
     )
 
 
-def _check(results: LabelEfficiencyResults, a, b, metric, level, area) -> None:
+def _check(results: CurveResults, a, b, metric, level, area) -> None:
     for name in (a, b):
         if name not in results.entries:
             raise ValueError(f"There is no entry {name!r}; there are {results.entries}.")
@@ -259,7 +263,7 @@ def _check(results: LabelEfficiencyResults, a, b, metric, level, area) -> None:
             )
 
 
-def _why_no_verdict(results: LabelEfficiencyResults, a, b, metric, lost: float) -> list[str]:
+def _why_no_verdict(results: CurveResults, a, b, metric, lost: float) -> list[str]:
     """Return why the intervals decide nothing, if they do not."""
     reasons = []
     one_split, groups = len(results.splits) == 1, results.groups
@@ -285,14 +289,14 @@ def _why_no_verdict(results: LabelEfficiencyResults, a, b, metric, lost: float) 
     return reasons
 
 
-def _lost(results: LabelEfficiencyResults, a: str, b: str, metric: str) -> float:
+def _lost(results: CurveResults, a: str, b: str, metric: str) -> float:
     """Return the share of draws that are left out, of the sizes that are compared at all."""
     missing = np.isnan(results.scores(metric)[a]) | np.isnan(results.scores(metric)[b])
     compared = ~missing.all(axis=(0, 2))
     return float(missing[:, compared].mean()) if compared.any() else 0.0
 
 
-def _notes(results: LabelEfficiencyResults, lost: float) -> list[str]:
+def _notes(results: CurveResults, lost: float) -> list[str]:
     """Return what the intervals cannot tell."""
     notes = []
     if 0 < lost <= MOST_LOST:
@@ -316,9 +320,9 @@ def _level_of_each(covariance: np.ndarray, level: float) -> float:
     return max(float(2 * stats.norm.cdf(largest) - 1), level)
 
 
-def _area_weights(results: LabelEfficiencyResults, known: np.ndarray, lo, hi, area: str):
+def _area_weights(results: CurveResults, known: np.ndarray, lo, hi, area: str):
     """Return the weights of the sizes in the area between two curves, and the range."""
-    sizes = results.label_sizes
+    sizes = results.sizes
     lo = sizes[0] if lo is None else lo
     hi = sizes[-1] if hi is None else hi
     inside = (sizes >= lo) & (sizes <= hi) & known
@@ -327,44 +331,43 @@ def _area_weights(results: LabelEfficiencyResults, known: np.ndarray, lo, hi, ar
             f"No size is between lo={lo} and hi={hi}; both were fitted with "
             f"{sizes[known].tolist()}."
         )
-    n_labels = results.n_labels.mean(axis=0)
-    weights = area_weights(n_labels, inside)
+    weights = area_weights(results.positions, inside)
     if area == "integral":
-        width = np.ptp(n_labels[inside]) / np.mean([len(train) for train, _ in results.splits])
+        width = np.ptp(results.positions[inside]) / results.whole
         if width == 0:
             raise ValueError("An area needs two sizes or more between lo and hi.")
         weights *= width
     return weights, sizes[inside][0], sizes[inside][-1]
 
 
-def _labels_saved(curves: Curves, n_labels: np.ndarray, level: float):
-    """Return the share of labels saved, and its interval."""
+def _labels_saved(curves: Curves, positions: np.ndarray, level: float):
+    """Return the share of labels, or whatever there is, saved, and its interval."""
     known = ~np.isnan(curves.mean).any(axis=0)
-    n_labels = n_labels[known]
-    point = _saved(n_labels, *curves.mean[:, known])
+    positions = positions[known]
+    point = _saved(positions, *curves.mean[:, known])
     samples = curves.sample(N_SAMPLES, np.random.default_rng(0))[:, :, known]
-    saved = np.array([_saved(n_labels, a, b) for a, b in samples])
+    saved = np.array([_saved(positions, a, b) for a, b in samples])
     tail = (1 - level) / 2
     low, high = np.quantile(saved, [tail, 1 - tail], method="inverted_cdf")
     return (float(point) if np.isfinite(point) else np.nan), (float(low), float(high))
 
 
-def _saved(n_labels: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
+def _saved(positions: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
     a, b = isotonic_regression(a).x, isotonic_regression(b).x
-    needed = [_reach(n_labels, curve, b[-1]) for curve in (a, b)]
+    needed = [_reach(positions, curve, b[-1]) for curve in (a, b)]
     return 1 - needed[0] / needed[1]
 
 
-def _reach(n_labels: np.ndarray, curve: np.ndarray, target: float) -> float:
-    """Return how many labels an increasing curve needs for a score; inf if it does not reach it."""
+def _reach(positions: np.ndarray, curve: np.ndarray, target: float) -> float:
+    """Return which position an increasing curve needs for a score; inf if it does not reach it."""
     reached = np.flatnonzero(curve >= target - 1e-12)
     if not len(reached):
         return np.inf
     k = reached[0]
     if k == 0:
-        return n_labels[0]
+        return positions[0]
     step = (target - curve[k - 1]) / (curve[k] - curve[k - 1])
-    return n_labels[k - 1] + min(step, 1.0) * (n_labels[k] - n_labels[k - 1])
+    return positions[k - 1] + min(step, 1.0) * (positions[k] - positions[k - 1])
 
 
 def _verdict(low: float, high: float, *, open: bool) -> str:

@@ -1,9 +1,10 @@
 """How many labels, and which samples carry them."""
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
+
+from .._training.warning import warn_user
 
 
 def resolve_sizes(label_sizes, n_train: list[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -108,10 +109,8 @@ def _warn_of_missing_classes(y: np.ndarray, subsets, classes: np.ndarray) -> Non
     if lacking:
         n = min(lacking)
         also = f" (so with {', '.join(map(str, sorted(lacking)[1:]))})" if len(lacking) > 1 else ""
-        warnings.warn(
+        warn_user(
             f"Labelled subsets lack a class: with {n} labels for example {str(lacking[n])!r}"
             f"{also}. One sample of each of the {len(classes)} classes needs as many labels, and a "
-            "training part that has them all. A class that was not shown gets probability 0.",
-            UserWarning,
-            stacklevel=4,
+            "training part that has them all. A class that was not shown gets probability 0."
         )

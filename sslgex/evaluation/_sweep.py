@@ -1,6 +1,6 @@
 """A sweep: pretraining once per split, then one fit per entry and labelled subset."""
 
-import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pickle import PicklingError
 
@@ -8,6 +8,7 @@ import joblib
 import numpy as np
 from sklearn.exceptions import FitFailedWarning
 
+from .._training.warning import warn_user
 from ._fits import Data, Pretrained, fit_and_predict, pretrain, to_pretrain
 from ._identity import identity
 from ._metrics import Outcome
@@ -32,6 +33,8 @@ class Sweep:
         Numbers or proportions of labelled samples.
     subsets : list of list of list of ndarray
         Rows of the labelled samples, per split, size and draw.
+    fit : callable
+        Fits and predicts, as `fit_and_predict` does.
     """
 
     data: Data
@@ -39,6 +42,7 @@ class Sweep:
     splits: list[tuple[np.ndarray, np.ndarray]]
     sizes: np.ndarray
     subsets: list[list[list[np.ndarray]]]
+    fit: Callable = fit_and_predict
 
     def run(self, entries: dict, runner: Runner) -> dict:
         """Make them; return the fields of `LabelEfficiencyResults` that come of it."""
@@ -110,9 +114,7 @@ class Sweep:
                                 (entry, encoder, self.data, train, labelled, test, seed),
                             )
                         )
-        done = dict(
-            zip(batches, runner.run(fit_and_predict, list(batches.values()), "fits"), strict=True)
-        )
+        done = dict(zip(batches, runner.run(self.fit, list(batches.values()), "fits"), strict=True))
         return {
             name: [
                 [
@@ -170,12 +172,11 @@ def _warn_of_failures(fits: dict, sizes: np.ndarray) -> None:
         n_failed, n_fits = n_failed + len(failed), n_fits + len(cells)
         if failed:
             s, size, draw, failure = failed[0]
-            warnings.warn(
+            warn_user(
                 f"{name!r} failed in {len(failed)} of {len(cells)} fits, which count as NaN; the "
                 f"first is split {s}, size {size:g}, draw {draw}: {failure.error}\n"
                 "error_score='raise' shows the traceback.",
                 FitFailedWarning,
-                stacklevel=4,
             )
     if n_failed == n_fits:
         raise ValueError(f"All {n_fits} fits failed; the last one by {failed[-1][-1].error}")

@@ -35,7 +35,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy import stats
 
-from ._results import LabelEfficiencyResults
+from ._results import CurveResults
 
 
 class Term(NamedTuple):
@@ -120,7 +120,7 @@ def mean_scores(results, *, metric=None, level=0.95):
 
     Parameters
     ----------
-    results : LabelEfficiencyResults
+    results : CurveResults
         What `label_efficiency_curve` returned, with two draws or more.
     metric : str or None, default=None
         Any of its metrics; None: the first of its `scoring`.
@@ -156,12 +156,12 @@ def mean_scores(results, *, metric=None, level=0.95):
     return found
 
 
-def estimate(results: LabelEfficiencyResults, names: list[str], metric: str) -> Curves:
+def estimate(results: CurveResults, names: list[str], metric: str) -> Curves:
     """Return the mean scores of entries and what is known of their error.
 
     Parameters
     ----------
-    results : LabelEfficiencyResults
+    results : CurveResults
         With two draws or more.
     names : list of str
         One entry, or two whose difference matters.
@@ -221,7 +221,7 @@ class _Split:
         samples adds.
     """
 
-    def __init__(self, results: LabelEfficiencyResults, s: int, scored: list[tuple]):
+    def __init__(self, results: CurveResults, s: int, scored: list[tuple]):
         value = np.stack([v for v, _ in scored])  # entries, sizes, draws
         influence = np.stack([i for _, i in scored])  # entries, sizes, draws, samples
         fitted = ~np.isnan(value).any(axis=0)

@@ -1,0 +1,156 @@
+"""What every sweep is asked: entries, samples, splits, seeds; checked before anything runs."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import check_consistent_length, check_random_state
+
+from .._encoders import is_fitted
+from .._labels import check_classes, check_labels
+from .._training.warning import warn_user
+from ..classifier import SSLClassifier
+from ._cache import Cache
+from ._fits import Data
+from ._metrics import METRICS, NEED_PROBABILITIES
+from ._profiles import Profiles, check_profiles
+from ._runner import Runner
+from ._splits import check_groups, make_splits
+
+N_DRAWS = {"resample": 20, "dradjat2025": 5}
+
+
+class Setup(NamedTuple):
+    """Checked samples, how they are divided, and who runs the tasks.
+
+    Attributes
+    ----------
+    data : Data
+        The samples.
+    seed : int
+        Of everything random.
+    splits : list of (train, test)
+        Rows of the samples.
+    runner : Runner
+        Runs tasks in parallel and keeps what is done.
+    """
+
+    data: Data
+    seed: int
+    splits: list[tuple[np.ndarray, np.ndarray]]
+    runner: Runner
+
+
+def set_up(X, y, *, X_unlabeled, groups, cv, n_jobs, random_state, error_score, cache) -> Setup:
+    """Check what every sweep takes."""
+    if error_score != "raise" and not (isinstance(error_score, float) and np.isnan(error_score)):
+        raise ValueError(
+            f"error_score must be 'raise' or nan, got {error_score!r}: predictions are kept, and "
+            "a number has none."
+        )
+    seed = random_state
+    if not isinstance(seed, int | np.integer):
+        if cache is not None:
+            raise ValueError(
+                f"cache={str(cache)!r} finds a fit again by its seed: give an integer "
+                f"random_state, not {random_state!r}."
+            )
+        seed = check_random_state(random_state).randint(2**31 - 1)
+    runner = Runner(n_jobs, Cache(cache), error_score)
+    profiles, more = check_profiles(X, X_unlabeled)
+    classes, codes = _check_y(y, profiles)
+    groups = check_groups(groups, codes, classes)
+    splits = make_splits(cv, codes, groups, seed=int(seed))
+    return Setup(Data(profiles, more, codes, classes, groups), int(seed), splits, runner)
+
+
+def check_entries(estimators) -> dict:
+    """Return the entries by name; raise unless all are classifiers."""
+    try:
+        pairs = list(estimators.items() if isinstance(estimators, Mapping) else estimators)
+        entries = {str(name): estimator for name, estimator in pairs}
+    except (TypeError, ValueError):
+        raise TypeError(
+            "estimators must be a dict of names and classifiers or a list of such pairs, got "
+            f"{estimators!r}."
+        ) from None
+    if not entries:
+        raise ValueError("estimators is empty: name at least one classifier.")
+    if len(entries) < len(pairs):
+        raise ValueError(f"Names must be unique, got {[name for name, _ in pairs]}.")
+    for name, entry in entries.items():
+        if isinstance(entry, type):
+            raise TypeError(f"{name!r} is the class {entry.__name__}; pass an instance of it.")
+        if not (hasattr(entry, "get_params") and is_classifier(entry)):
+            raise TypeError(
+                f"{name!r} is {entry!r}, which is no scikit-learn classifier. A pretrainer goes "
+                "into one: SSLClassifier(ScarfTransformer(), mode='frozen')."
+            )
+        _check_encoders(name, entry)
+    return entries
+
+
+def _check_encoders(name: str, entry) -> None:
+    """Warn of encoders that may have seen test samples, or that nobody pretrains on the pool."""
+    inside = [entry, *entry.get_params(deep=True).values()]
+    for part in [part for part in inside if isinstance(part, SSLClassifier)]:
+        if part.encoder is None or isinstance(part.encoder, FrozenEstimator):
+            continue
+        if is_fitted(part.encoder):
+            warn_user(
+                f"{name!r} has a fitted encoder, used as it is: if that was pretrained on samples "
+                "that are tested here, its scores are too good. Pass it unfitted, clone(encoder), "
+                "to have it fitted within each split, or in a FrozenEstimator if it has seen none "
+                "of them."
+            )
+        elif part is not entry:
+            warn_user(
+                f"{name!r} has its SSLClassifier inside a {type(entry).__name__}: its encoder is "
+                "pretrained on the labelled samples alone, anew for every fit. To use all training "
+                "samples make the SSLClassifier the entry, and put what comes before the encoder "
+                "into it: SSLClassifier(make_pipeline(scaler, encoder))."
+            )
+
+
+def check_n_draws(n_draws, protocol: str) -> int:
+    """Return the number of draws per split and size."""
+    if protocol not in N_DRAWS:
+        raise ValueError(f"protocol must be one of {list(N_DRAWS)}, got {protocol!r}.")
+    if isinstance(n_draws, str) and n_draws == "auto":
+        return N_DRAWS[protocol]
+    if isinstance(n_draws, bool) or not isinstance(n_draws, int | np.integer) or n_draws < 1:
+        raise ValueError(f"n_draws must be a positive integer or 'auto', got {n_draws!r}.")
+    return int(n_draws)
+
+
+def check_scoring(scoring, entries: dict) -> tuple[str, ...]:
+    """Return the metrics; raise for those that an entry cannot have."""
+    without = [name for name, entry in entries.items() if not hasattr(entry, "predict_proba")]
+    if scoring is None:
+        return tuple(name for name in METRICS if not without or name not in NEED_PROBABILITIES)
+    asked = [scoring] if isinstance(scoring, str) else list(scoring)
+    for metric in asked:
+        if metric not in METRICS:
+            raise ValueError(f"scoring must be of {list(METRICS)}, got {metric!r}.")
+        if metric in NEED_PROBABILITIES and without:
+            raise ValueError(
+                f"{metric} needs probabilities, but {without} have no predict_proba. Leave "
+                f"{metric} out of scoring, or put them into a CalibratedClassifierCV."
+            )
+    if not asked:
+        raise ValueError("scoring is empty: name a metric, or pass None.")
+    return tuple(dict.fromkeys(asked))
+
+
+def _check_y(y, profiles: Profiles) -> tuple[np.ndarray, np.ndarray]:
+    y, labelled = check_labels(y)
+    check_consistent_length(profiles.values, labelled)
+    if not labelled.all():
+        raise ValueError(
+            f"{np.sum(~labelled):,} of {len(labelled):,} labels in y are missing: pass those "
+            "samples as X_unlabeled."
+        )
+    check_classes(y, labelled)
+    return np.unique(y, return_inverse=True)

@@ -316,3 +316,17 @@ def test_taken_rows_are_standardised_and_entries_are_raw():
         taken = rows.take(i)
         np.testing.assert_allclose(taken, ((X - mean) / scale)[i], rtol=1e-4, atol=1e-5)
         assert np.array_equal(rows.raw_entries(i, j), X[i, j])
+
+
+@pytest.mark.parametrize("kind", [sp.csr_matrix, sp.csr_array])
+def test_every_entry_of_a_sparse_matrix_is_found(kind):
+    X = sparse_counts(12, 9)
+    X[[0, 5, 11]] = 0  # rows without an entry, first and last among them
+    X[3] = np.arange(1, 10)
+    i, j = np.divmod(np.arange(X.size), X.shape[1])
+    for values in (X, np.zeros_like(X)):
+        matrix = kind(values)
+        assert np.array_equal(Rows([matrix]).raw_entries(i, j), values[i, j])
+    # Entries out of order, and one stated in two parts.
+    loose = kind(([1.0, 2.0, 3.0], [2, 0, 2], [0, 3]), shape=(1, 3))
+    assert Rows([loose]).raw_entries(np.zeros(3, int), np.arange(3)).tolist() == [2, 0, 4]

@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import joblib
 import numpy as np
@@ -26,14 +26,14 @@ class Data(NamedTuple):
     more : list of Profiles
         The samples without.
     y, classes : ndarray
-        Codes of the samples' classes, and the labels.
+        Codes of the samples' classes, and the labels; of samples without labels None, and none.
     groups : ndarray or None
         Codes of the samples' groups.
     """
 
     profiles: Profiles
     more: list[Profiles]
-    y: np.ndarray
+    y: Any
     classes: np.ndarray
     groups: np.ndarray | None
 
@@ -102,7 +102,7 @@ def fit_and_predict(entry, encoder, data: Data, train, labelled, test, seed: int
     if encoder is not None:
         model.encoder = encoder
     more = {}
-    if _takes_unlabeled(model):
+    if wants_unlabeled(model):
         others = np.setdiff1d(train, labelled)
         more["X_unlabeled"] = [data.profiles[others]] if len(others) else []
         more["X_unlabeled"] += [part[:] for part in data.more]
@@ -119,7 +119,8 @@ def fit_and_predict(entry, encoder, data: Data, train, labelled, test, seed: int
     return Fit(_predict(model, data.profiles[test], data.y[test], data.classes), seconds)
 
 
-def _takes_unlabeled(model) -> bool:
+def wants_unlabeled(model) -> bool:
+    """Tell whether a classifier, its encoder aside, learns from samples without labels."""
     if isinstance(model, SSLClassifier):
         return takes_unlabeled(model)
     return has_fit_parameter(model, "X_unlabeled")

@@ -50,20 +50,25 @@ def set_up(X, y, *, X_unlabeled, groups, cv, n_jobs, random_state, error_score, 
             f"error_score must be 'raise' or nan, got {error_score!r}: predictions are kept, and "
             "a number has none."
         )
-    seed = random_state
-    if not isinstance(seed, int | np.integer):
-        if cache is not None:
-            raise ValueError(
-                f"cache={str(cache)!r} finds a fit again by its seed: give an integer "
-                f"random_state, not {random_state!r}."
-            )
-        seed = check_random_state(random_state).randint(2**31 - 1)
+    seed = check_seed(random_state, cache)
     runner = Runner(n_jobs, Cache(cache), error_score)
     profiles, more = check_profiles(X, X_unlabeled)
-    classes, codes = _check_y(y, profiles)
+    classes, codes = check_y(y, profiles)
     groups = check_groups(groups, codes, classes)
-    splits = make_splits(cv, codes, groups, seed=int(seed))
-    return Setup(Data(profiles, more, codes, classes, groups), int(seed), splits, runner)
+    splits = make_splits(cv, codes, groups, seed=seed)
+    return Setup(Data(profiles, more, codes, classes, groups), seed, splits, runner)
+
+
+def check_seed(random_state, cache) -> int:
+    """Return an integer seed; raise where the cache could not find it again."""
+    if isinstance(random_state, int | np.integer):
+        return int(random_state)
+    if cache is not None:
+        raise ValueError(
+            f"cache={str(cache)!r} finds a fit again by its seed: give an integer random_state, "
+            f"not {random_state!r}."
+        )
+    return int(check_random_state(random_state).randint(2**31 - 1))
 
 
 def check_entries(estimators) -> dict:
@@ -144,7 +149,8 @@ def check_scoring(scoring, entries: dict) -> tuple[str, ...]:
     return tuple(dict.fromkeys(asked))
 
 
-def _check_y(y, profiles: Profiles) -> tuple[np.ndarray, np.ndarray]:
+def check_y(y, profiles: Profiles) -> tuple[np.ndarray, np.ndarray]:
+    """Return the classes, and the code of every sample's; raise if labels are missing."""
     y, labelled = check_labels(y)
     check_consistent_length(profiles.values, labelled)
     if not labelled.all():

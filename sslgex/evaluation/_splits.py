@@ -3,34 +3,44 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check_cv
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    check_cv,
+)
 
 from .._labels import is_missing
 
 
-def make_splits(cv, y: np.ndarray, groups, *, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def make_splits(
+    cv, y: np.ndarray | None, groups, *, seed: int, n_samples: int = 0
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return (training, test) samples of every split.
 
     Parameters
     ----------
     cv : int, splitter or iterable
         As in scikit-learn; a number of folds is stratified, shuffled and keeps groups together.
-    y : ndarray of shape (n_samples,)
-        Labels.
+    y : ndarray of shape (n_samples,) or None
+        Labels; without any the folds are not stratified.
     groups : ndarray of shape (n_samples,) or None
         Patient, study.
     seed : int
         Of the shuffling.
+    n_samples : int
+        Needed without labels.
     """
     if isinstance(cv, Integral) and not isinstance(cv, bool):
         if cv < 2:
             raise ValueError(f"cv={cv} folds: at least 2 are needed.")
-        kind = StratifiedKFold if groups is None else StratifiedGroupKFold
-        cv = kind(int(cv), shuffle=True, random_state=seed)
-    rows = np.zeros((len(y), 1))
+        kinds = (KFold, GroupKFold) if y is None else (StratifiedKFold, StratifiedGroupKFold)
+        cv = kinds[groups is not None](int(cv), shuffle=True, random_state=seed)
+    n = n_samples if y is None else len(y)
     splits = [
-        (_positions(train, len(y)), _positions(test, len(y)))
-        for train, test in check_cv(cv, y, classifier=True).split(rows, y, groups)
+        (_positions(train, n), _positions(test, n))
+        for train, test in check_cv(cv, y, classifier=True).split(np.zeros((n, 1)), y, groups)
     ]
     for i, (train, test) in enumerate(splits):
         _check_split(i, train, test, y, groups)
@@ -93,7 +103,7 @@ def _check_split(i: int, train, test, y, groups) -> None:
             f"Split {i} of cv has {len(both):,} samples in both parts (first: row {both[0]}): "
             "they would be trained and tested on."
         )
-    if len(np.unique(y[train])) < 2:
+    if y is not None and len(np.unique(y[train])) < 2:
         raise ValueError(f"The training part of split {i} of cv has one class only.")
     if groups is not None:
         torn = np.intersect1d(groups[train], groups[test])

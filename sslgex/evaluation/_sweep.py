@@ -78,9 +78,9 @@ class Sweep:
             if encoder is None:
                 continue
             # Entries with equal encoders, such as one frozen and one unfrozen, share them.
-            keys[name] = key = _hash(encoder, name, runner)
+            keys[name] = key = hash_of(encoder, name, runner)
             for s, (train, _) in enumerate(self.splits):
-                seed = self._seed(s)
+                seed = seed_of(self.seed, s)
                 task = (content, key, joblib.hash(train), seed), (encoder, self.data, train, seed)
                 batches[key, s] = [task]
         done = runner.run(pretrain, list(batches.values()), "pretraining")
@@ -97,7 +97,7 @@ class Sweep:
         """Return, per entry, split, size and draw, a `Fit` or a `Failure`."""
         batches: dict[tuple, list] = {}
         for name, entry in entries.items():
-            key = _hash(entry, name, runner)
+            key = hash_of(entry, name, runner)
             for s, (train, test) in enumerate(self.splits):
                 if isinstance(encoders[name][s], Failure):
                     continue
@@ -106,11 +106,11 @@ class Sweep:
                 for k, size in enumerate(self.sizes):
                     batches[name, s, k] = batch = []
                     for draw, labelled in enumerate(self.subsets[s][k]):
-                        seed = self._seed(s, size, draw)
+                        seed = seed_of(self.seed, s, size, draw)
                         where = joblib.hash(labelled)
                         batch.append(
                             (
-                                (content, key, rows, where, self._seed(s), seed),
+                                (content, key, rows, where, seed_of(self.seed, s), seed),
                                 (entry, encoder, self.data, train, labelled, test, seed),
                             )
                         )
@@ -140,13 +140,15 @@ class Sweep:
             )
         return stacked
 
-    def _seed(self, *where) -> int:
-        """Return the seed of a pretraining (split) or of a fit (split, size, draw)."""
-        entropy = [self.seed, *(round(float(part) * 10**6) for part in where)]
-        return int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)
+
+def seed_of(seed: int, *where) -> int:
+    """Return the seed of a pretraining (split) or of a fit (split, size, draw)."""
+    entropy = [seed, *(round(float(part) * 10**6) for part in where)]
+    return int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)
 
 
-def _hash(estimator, name: str, runner: Runner) -> str:
+def hash_of(estimator, name: str, runner: Runner) -> str:
+    """Return what tells an estimator from others; raise where a cache needs more than there is."""
     try:
         return identity(estimator)
     except (PicklingError, AttributeError, TypeError, ValueError) as error:

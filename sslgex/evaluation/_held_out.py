@@ -1,0 +1,200 @@
+"""Fitted on training samples, looked at on held-out ones: what diagnoses of encoders share."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import joblib
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.pipeline import Pipeline
+
+from .._encoders import is_fitted, seeded_clone
+from .._training.warning import warn_user
+from ..classifier import SSLClassifier
+from ._cache import Cache
+from ._fits import Data, Pretrained, pretrain, wants_unlabeled
+from ._profiles import Profiles, check_profiles
+from ._runner import Runner
+from ._setup import check_seed, check_y
+from ._splits import check_groups, make_splits
+from ._sweep import hash_of, seed_of
+
+
+class View(NamedTuple):
+    """What a diagnosis looks at.
+
+    Attributes
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        Held-out samples; a data frame if the genes have names.
+    donors : array-like of shape (n_donors, n_features)
+        The samples it was fitted on; the held-out ones of an estimator that came fitted.
+    y : ndarray of shape (n_samples,) or None
+        Labels of the held-out samples.
+    groups : ndarray of shape (n_samples,) or None
+        Codes of their groups.
+    seed : int
+        Of what is random; the same for all estimators.
+    """
+
+    X: object
+    donors: object
+    y: np.ndarray | None
+    groups: np.ndarray | None
+    seed: int
+
+
+def look(
+    diagnose: Callable,
+    estimators,
+    X,
+    y=None,
+    *,
+    X_unlabeled=None,
+    groups=None,
+    cv=5,
+    n_jobs=None,
+    random_state=None,
+    cache=None,
+    check: Callable = lambda name, estimator: None,
+    **parameters,
+) -> dict[str, list]:
+    """Return ``diagnose(fitted, view, **parameters)`` of every estimator and split.
+
+    Where all estimators are fitted there is one view: all of `X`. Otherwise those that are not are
+    fitted on the training samples of every split (transformers on `X_unlabeled` too, and without
+    labels), and all are looked at on its test samples.
+
+    Parameters
+    ----------
+    diagnose : callable
+        A function of a module: its name is part of the cache's key.
+    estimators : estimator, dict of str to estimator, or list of (str, estimator)
+        Transformers or classifiers, fitted or not.
+    check : callable
+        Called with every name and estimator; raises for those that cannot be diagnosed.
+    **parameters
+        Of `diagnose`.
+    """
+    entries = check_estimators(estimators)
+    for name, entry in entries.items():
+        check(name, entry)
+    seed = check_seed(random_state, cache)
+    runner = Runner(n_jobs, Cache(cache), "raise")
+    profiles, more = check_profiles(X, X_unlabeled)
+    classes, codes = (np.array([]), None) if y is None else check_y(y, profiles)
+    everything = np.arange(len(profiles))
+    groups = check_groups(groups, everything if codes is None else codes, classes)
+    data = Data(profiles, more, codes, classes, groups)
+    fitted = {name: is_fitted(entry) for name, entry in entries.items()}
+    if all(fitted.values()):
+        splits = [(everything[:0], everything)]
+        if more:
+            warn_user("X_unlabeled is not used: all estimators are fitted.")
+    else:
+        unlabelled = [n for n, e in entries.items() if not fitted[n] and is_classifier(e)]
+        if unlabelled and y is None:
+            raise ValueError(f"{unlabelled} are classifiers to be fitted: pass y.")
+        splits = make_splits(cv, codes, groups, seed=seed, n_samples=len(profiles))
+    content = data.content()
+    whole = _fit(entries, fitted, data, splits, seed, runner, content)
+    batches = []
+    for name, entry in entries.items():
+        key = hash_of(entry, name, runner)
+        for s, split in enumerate(splits):
+            where = content, key, joblib.hash(split), seed_of(seed, s), joblib.hash(parameters)
+            arguments = diagnose, whole[name][s], data, split, seed_of(seed, s), parameters
+            batches.append([((diagnose.__name__, *where), arguments)])
+    found = runner.run(_diagnose, batches, "held-out samples")
+    n = len(splits)
+    return {name: [found[i * n + s][0] for s in range(n)] for i, name in enumerate(entries)}
+
+
+def check_estimators(estimators) -> dict:
+    """Return the estimators by name; a single one is named by its class."""
+    if hasattr(estimators, "get_params") and not isinstance(estimators, type):
+        return {type(estimators).__name__: estimators}
+    try:
+        pairs = list(estimators.items() if isinstance(estimators, Mapping) else estimators)
+        entries = {str(name): estimator for name, estimator in pairs}
+    except (TypeError, ValueError):
+        raise TypeError(
+            "estimators must be an estimator, a dict of names and estimators, or a list of such "
+            f"pairs, got {estimators!r}."
+        ) from None
+    if not entries:
+        raise ValueError("estimators is empty: name at least one.")
+    if len(entries) < len(pairs):
+        raise ValueError(f"Names must be unique, got {[name for name, _ in pairs]}.")
+    for name, entry in entries.items():
+        if isinstance(entry, type):
+            raise TypeError(f"{name!r} is the class {entry.__name__}; pass an instance of it.")
+        if not hasattr(entry, "get_params"):
+            raise TypeError(f"{name!r} is {entry!r}, which is no scikit-learn estimator.")
+    return entries
+
+
+def check_embeds(name: str, estimator) -> None:
+    """Raise for an estimator that has no embedding."""
+    last = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else None
+    if hasattr(estimator, "transform") or (last is not None and len(estimator.steps) > 1):
+        return
+    raise TypeError(
+        f"{name!r} is a {type(estimator).__name__}, which has no transform and so no embedding: "
+        "pass a transformer, an SSLClassifier, or a Pipeline of a transformer and a classifier."
+    )
+
+
+def embed(fitted, X) -> np.ndarray:
+    """Return the embedding of samples as float64; of a Pipeline that of its last transformer."""
+    encoder = fitted if hasattr(fitted, "transform") else fitted[:-1]
+    Z = encoder.transform(X)
+    return np.asarray(Z.toarray() if hasattr(Z, "toarray") else Z, dtype=np.float64)
+
+
+def _fit(entries, fitted, data, splits, seed, runner, content) -> dict[str, list]:
+    """Return every estimator fitted on the training samples of every split."""
+    batches, places = [], []
+    for name, entry in entries.items():
+        if fitted[name]:
+            continue
+        function = fit_classifier if is_classifier(entry) else pretrain
+        key = hash_of(entry, name, runner)
+        for s, (train, _) in enumerate(splits):
+            arguments = entry, data, train, seed_of(seed, s)
+            what = content, key, joblib.hash(train), seed_of(seed, s)
+            batches.append([((function.__name__, *what), (function, *arguments))])
+            places.append((name, s))
+    done = runner.run(_call, batches, "fits")
+    found = {name: [entry] * len(splits) for name, entry in entries.items()}
+    for (name, s), (result,) in zip(places, done, strict=True):
+        found[name][s] = result.encoder
+    return found
+
+
+def fit_classifier(entry, data: Data, train: np.ndarray, seed: int) -> Pretrained:
+    """Fit a classifier on all training samples with their labels."""
+    model = seeded_clone(entry, seed)
+    more = {}
+    if data.more and takes_pool(model):
+        more["X_unlabeled"] = [part[:] for part in data.more]
+    return Pretrained(model.fit(data.profiles[train], data.classes[data.y[train]], **more), 0.0)
+
+
+def takes_pool(model) -> bool:
+    """Tell whether samples without labels are of use to a classifier's fit."""
+    pretrains = isinstance(model, SSLClassifier) and model.encoder is not None
+    return wants_unlabeled(model) or (pretrains and not is_fitted(model.encoder))
+
+
+def _call(function: Callable, *arguments):
+    return function(*arguments)
+
+
+def _diagnose(diagnose, fitted, data: Data, split: tuple, seed: int, parameters: dict):
+    train, test = split
+    profiles: Profiles = data.profiles
+    y = None if data.y is None else data.classes[data.y[test]]
+    groups = None if data.groups is None else data.groups[test]
+    donors = profiles.values[train if len(train) else test]
+    return diagnose(fitted, View(profiles[test], donors, y, groups, seed), **parameters)

@@ -1,19 +1,28 @@
 """Arguments of the displays, checked before a sweep is run for them."""
 
-from ..evaluation import LabelEfficiencyResults
+from ..evaluation import LabelEfficiencyResults, label_efficiency_curve
 from ._style import METRICS, require_pyplot
 
 
-def join(results) -> LabelEfficiencyResults:
-    """Return the results, of several sweeps as one."""
-    if isinstance(results, LabelEfficiencyResults):
+def join(results, kind=LabelEfficiencyResults, sweep=label_efficiency_curve):
+    """Return the results, of several sweeps as one.
+
+    Parameters
+    ----------
+    results : results or list of them
+        As the user gave them.
+    kind : type, default=LabelEfficiencyResults
+        What they must be.
+    sweep : callable, default=label_efficiency_curve
+        What returns such.
+    """
+    if isinstance(results, kind):
         return results
     if not isinstance(results, list | tuple):
         raise TypeError(
-            "results must be what label_efficiency_curve returned, or a list of such, got "
-            f"{results!r}."
+            f"results must be what {sweep.__name__} returned, or a list of such, got {results!r}."
         )
-    return LabelEfficiencyResults.join(results)
+    return kind.join(results)
 
 
 def check_names(asked, there, what: str) -> list[str]:
@@ -49,6 +58,6 @@ def check_before_sweep(display: type, estimators, *, n_draws, metric, level, **n
     try:
         there = [str(name) for name in dict(estimators)]
     except (TypeError, ValueError):
-        return  # label_efficiency_curve says what is wrong with them
+        return  # the sweep says what is wrong with them
     for what, asked in names.items():
         check_names(asked, there, what)

@@ -1,31 +1,11 @@
 """The label-efficiency curve as a picture."""
 
-from dataclasses import replace
-
-import numpy as np
-
-from ..evaluation import label_efficiency_curve, mean_scores
-from ._arguments import check_before_sweep, check_level, check_metric, check_names, join
-from ._style import (
-    GREY,
-    METRICS,
-    MOST_BARS,
-    draw_intervals,
-    make_axes,
-    n_curves,
-    set_legend,
-    set_sizes,
-    shift,
-    style,
-)
-
-# Intervals of more curves hide each other.
-MOST_INTERVALS = 7
-# Points between the bars of one size, and from the first to the last of them.
-STEP, WIDTH = 4.0, 30.0
+from ..evaluation import LabelEfficiencyResults, label_efficiency_curve
+from ._curves import CurveDisplay
+from ._style import set_sizes
 
 
-class LabelEfficiencyDisplay:
+class LabelEfficiencyDisplay(CurveDisplay):
     """Mean score of every entry for every number of labels, with its interval.
 
     Make one with `from_results` or `from_estimator`, which draw it too.
@@ -90,61 +70,12 @@ class LabelEfficiencyDisplay:
     'balanced accuracy'
     """
 
+    _kind = LabelEfficiencyResults
+    _sweep = staticmethod(label_efficiency_curve)
+
     def __init__(self, results, *, metric=None, entries=None, level=0.95):
-        check_metric(metric)
-        check_level(level)
-        self.results = join(results)
-        self.metric = self.results.scoring[0] if metric is None else metric
-        self.entries = check_names(entries, self.results.entries, "entries")
-        if not self.entries:
-            raise ValueError("entries is empty: name at least one, or pass None for all.")
-        self.level = level
-        self.n_labels = self.results.n_labels.mean(axis=0)
-        chosen = replace(self.results, entries=self.entries)
-        self.scores = mean_scores(chosen, metric=self.metric, level=level)
-        if all(np.isnan(score).all() for score in self.scores.values()):
-            raise ValueError(
-                f"None of {self.entries} has any {self.metric}: their fits failed, or they have "
-                "no predict_proba."
-            )
-
-    @classmethod
-    def from_results(
-        cls, results, *, metric=None, entries=None, level=0.95, highlight=None, ax=None
-    ):
-        """Draw the results of a sweep.
-
-        Parameters
-        ----------
-        results : LabelEfficiencyResults or list of them
-            What `label_efficiency_curve` returned; several if they are of the same data, splits
-            and labelled subsets.
-        metric : str or None, default=None
-            Any of `label_efficiency_curve`'s metrics; None: the first of its `scoring`.
-        entries : list of str, str or None, default=None
-            What to draw, in the order of styles; None: all.
-        level : float in (0, 1), default=0.95
-            Confidence level of the intervals.
-        highlight : list of str, str or None, default=None
-            As in `plot`.
-        ax : matplotlib Axes or None, default=None
-            Where to draw; None: in a new figure.
-
-        Returns
-        -------
-        display : LabelEfficiencyDisplay
-            Drawn.
-
-        Raises
-        ------
-        ValueError
-            For unknown names, metrics and levels, for results with one draw only, and where no
-            entry has a score.
-        ImportError
-            Without matplotlib.
-        """
-        display = cls(results, metric=metric, entries=entries, level=level)
-        return display.plot(ax, highlight=highlight)
+        super().__init__(results, metric=metric, entries=entries, level=level)
+        self.n_labels = self.results.positions
 
     @classmethod
     def from_estimator(
@@ -207,106 +138,17 @@ class LabelEfficiencyDisplay:
         >>> display.ax_.get_xlabel()
         'labelled samples'
         """
-        check_before_sweep(
-            cls,
+        return cls._from_sweep(
             estimators,
-            n_draws=sweep.get("n_draws"),
+            X,
+            y,
             metric=metric,
-            level=level,
             entries=entries,
+            level=level,
             highlight=highlight,
+            ax=ax,
+            **sweep,
         )
-        results = label_efficiency_curve(estimators, X, y, **sweep)
-        display = cls(results, metric=metric, entries=entries, level=level)
-        return display.plot(ax, highlight=highlight)
 
-    def plot(self, ax=None, *, highlight=None):
-        """Draw the curves.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes or None, default=None
-            Where to draw; None: in a new figure.
-        highlight : list of str, str or None, default=None
-            Entries drawn in colour and with intervals, the others being thin and grey. None: all
-            are in colour, and have intervals if they are no more than 7.
-
-        Returns
-        -------
-        display : LabelEfficiencyDisplay
-            This one, with `ax_`, `figure_`, `lines_` and `intervals_`.
-
-        Raises
-        ------
-        ValueError
-            If `highlight` names what is not drawn.
-        ImportError
-            Without matplotlib.
-
-        Notes
-        -----
-        The legend has the entries in the order of their last scores, as the curves end. It is
-        beside the axes if they are wide enough and the figure makes room for it, as
-        ``plt.subplots(layout="constrained")`` does; ``display.ax_.get_legend().remove()`` leaves
-        it out. Bars of one size stand side by side for the eye: their data are at the same place.
-        """
-        coloured = check_names(highlight, self.entries, "highlight")
-        grey = [name for name in self.entries if name not in coloured]
-        at_most = len(coloured) if highlight is not None else MOST_INTERVALS
-        sure = 0 < len(coloured) <= at_most
-        many = len(self.n_labels) > MOST_BARS
-        ax = make_axes(ax, type(self).__name__, size=(8.4, 4.8))
-        before = ax.get_legend_handles_labels()
-        lines: dict = {}
-        intervals: dict = dict.fromkeys(self.entries)
-        for i, name in enumerate([*coloured, *grey], n_curves(ax)):
-            mean, low, high = self.scores[name].T
-            look = style(i, len(mean))
-            if name in grey:
-                look |= {"color": GREY, "linewidth": 0.9, "markersize": 4, "zorder": 1.5}
-            else:
-                look |= {"linewidth": 1.8, "markersize": 7.5, "zorder": 3}
-                look |= {"markeredgecolor": "white", "markeredgewidth": 0.7}
-            label = name if np.isfinite(mean).any() else f"{name} (no scores)"
-            (lines[name],) = ax.plot(self.n_labels, mean, label=label, **look)
-            if sure and name in coloured:
-                intervals[name] = draw_intervals(
-                    ax,
-                    self.n_labels,
-                    np.stack([low, high], axis=1),
-                    color=look["color"],
-                    alpha=0.2,
-                    linewidth=1.2,
-                )
-        if sure and not many:
-            step = min(STEP, WIDTH / len(coloured))
-            for k, name in enumerate(coloured):
-                for artist in (lines[name], intervals[name]):
-                    shift(artist, step * (k - (len(coloured) - 1) / 2))
-        self.ax_, self.figure_ = ax, ax.figure
-        self.lines_ = [lines[name] for name in self.entries]
-        self.intervals_ = list(intervals.values())
+    def _set_axis(self, ax) -> None:
         set_sizes(ax, self.n_labels, "labelled samples")
-        ax.set_ylabel(METRICS[self.metric])
-        ranked = sorted(self.lines_, key=_end, reverse=True)
-        set_legend(
-            ax,
-            [*before[0], *ranked],
-            [*before[1], *(line.get_label() for line in ranked)],
-            "beside",
-            title=self._what() if sure else "mean",
-        )
-        return self
-
-    def _what(self) -> str:
-        """Return what curves and bars are."""
-        what = f"mean, {100 * self.level:g} % interval"
-        drawn_once = self.results.protocol != "resample"
-        return f"{what}\nwith these labelled samples" if drawn_once else what
-
-
-def _end(line) -> float:
-    """Return the last score of a curve."""
-    scores = np.asarray(line.get_ydata())
-    scores = scores[np.isfinite(scores)]
-    return scores[-1] if len(scores) else -np.inf

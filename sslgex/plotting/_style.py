@@ -70,7 +70,16 @@ def shift(artist, points: float) -> None:
         artist.set_transform(place)
 
 
-def draw_intervals(ax, x: np.ndarray, bounds: np.ndarray, *, alpha: float, color, **bar):
+def draw_intervals(
+    ax,
+    x: np.ndarray,
+    bounds: np.ndarray,
+    *,
+    alpha: float,
+    color,
+    most_bars: int = MOST_BARS,
+    **bar,
+):
     """Draw the interval of every size: a bar each or, with many sizes, one band.
 
     Parameters
@@ -85,6 +94,8 @@ def draw_intervals(ax, x: np.ndarray, bounds: np.ndarray, *, alpha: float, color
         Of the band.
     color : str
         Of either.
+    most_bars : int, default=12
+        How many sizes are still drawn as bars.
     **bar
         Properties of the bars' line.
 
@@ -93,7 +104,7 @@ def draw_intervals(ax, x: np.ndarray, bounds: np.ndarray, *, alpha: float, color
     drawn : Line2D or PolyCollection
         Bars are one line with gaps, which a legend in search of room does not overlook.
     """
-    if len(x) > MOST_BARS:
+    if len(x) > most_bars:
         return ax.fill_between(x, *bounds.T, color=color, alpha=alpha, linewidth=0)
     gaps = np.full(len(x), np.nan)
     points = np.column_stack([x, x, gaps]).ravel(), np.column_stack([bounds, gaps]).ravel()

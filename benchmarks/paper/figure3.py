@@ -11,8 +11,21 @@ import argparse
 import warnings
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
-from study import BASELINE, LINEAR, METHODS, Setting, networks, parser, protocol, read
+from study import (
+    BASELINE,
+    LINEAR,
+    METHODS,
+    Setting,
+    describe,
+    gap,
+    networks,
+    parser,
+    protocol,
+    read,
+    write,
+)
 
 from sslgex.evaluation import compare, label_efficiency_curve, mean_scores
 from sslgex.plotting import LabelEfficiencyDisplay
@@ -34,13 +47,9 @@ def run(setting: Setting, args: argparse.Namespace):
 
 def table(results, setting: Setting) -> str:
     """Return accuracies, differences and labels saved, as Markdown."""
-    n = "" if setting.source is None else f"{len(setting.source):,} profiles to pretrain on, "
-    lines = [
-        f"**{setting.title}**: {n}{len(setting.y):,} of the target, {len(results.classes)} "
-        f"classes, {setting.X.shape[1]:,} genes; {len(results.splits)} "
-        f"split{'s' * (len(results.splits) > 1)}, {results.n_draws} draws each.",
-        "",
-    ]
+    n = len(results.splits)
+    draws = f"{n} split{'s' * (n > 1)}, {results.n_draws} draws each"
+    lines = [f"{describe(setting)}; {draws}.", ""]
     for metric, words in (("accuracy", "accuracy"), ("balanced_accuracy", "balanced accuracy")):
         opponent = results.best(LINEAR, metric=metric)
         means = mean_scores(results, metric=metric)
@@ -59,15 +68,6 @@ def table(results, setting: Setting) -> str:
     return "\n".join(lines)
 
 
-def gap(results, entry: str, opponent: str, metric: str) -> str:
-    """Return the mean difference over the range of labels, its interval and the verdict."""
-    if entry == opponent:
-        return ""
-    found = compare(results, entry, opponent, metric=metric)
-    low, high = found.gain_interval
-    return f"{100 * found.gain:+.1f} ({100 * low:+.1f} to {100 * high:+.1f}), {found.verdict}"
-
-
 def labels_saved(results, entry: str, metric: str) -> str:
     """Return the share of the labels saved, with its interval."""
     if entry == BASELINE:
@@ -82,11 +82,6 @@ def labels_saved(results, entry: str, metric: str) -> str:
 
 def figure(results, setting: Setting, path: Path) -> None:
     """Draw the curves, unfrozen and frozen."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
     fig, axes = plt.subplots(1, 2, figsize=(15, 4.6), layout="constrained", sharey=True)
     for axis, mode in zip(axes, MODES, strict=True):
         mine = [f"{name} {mode}" for name in METHODS]
@@ -105,9 +100,7 @@ def main() -> None:
     setting = read(args)
     results = run(setting, args)
     where = f"figure3_{setting.name}_{args.protocol}"
-    text = table(results, setting)
-    print(text, flush=True)
-    (args.out / "tables" / f"{where}.md").write_text(text, encoding="utf-8")
+    write(table(results, setting), where, args)
     figure(results, setting, args.out / "figures" / f"{where}.png")
 
 

@@ -3,7 +3,7 @@
 from joblib import Memory
 from sklearn.base import clone
 
-from sslgex._inputs import check_values, check_X
+from sslgex._inputs import check_values, check_X, check_X_unlabeled
 from sslgex.base import BaseSSLTransformer
 
 
@@ -17,37 +17,39 @@ class OfSource(BaseSSLTransformer):
     ----------
     method : pretrainer
         Unfitted.
-    source : ndarray of shape (n_source, n_genes)
-        What it is pretrained on.
+    sources : list of ndarray of shape (n_profiles, n_genes)
+        What it is pretrained on, beside what comes as `X_unlabeled`.
     cache : path
-        Directory that keeps the encoder.
+        Directory that keeps the encoder: a source is the same in every split.
+    hidden_layer_sizes : sequence of int
+        Blocks of the encoder.
     """
 
     layer = None
 
-    def __init__(self, method, source, cache):
+    def __init__(self, method, sources, cache, hidden_layer_sizes=(256, 256, 256, 256)):
         self.method = method
-        self.source = source
+        self.sources = sources
         self.cache = cache
+        self.hidden_layer_sizes = hidden_layer_sizes
 
     @property
     def device(self):
         return self.method.device
 
-    @property
-    def hidden_layer_sizes(self):
-        return self.method.hidden_layer_sizes
-
     def fit(self, X, y=None, *, X_unlabeled=None):
         """Pretrain on the source, or find that done."""
         statistics = check_values(self, [check_X(self, X, reset=True, gather=True)])
-        fitted = Memory(self.cache, verbose=0).cache(pretrained)(self.method, self.source)
+        sources = [*self.sources, *check_X_unlabeled(self, X_unlabeled)]
+        method = clone(self.method).set_params(hidden_layer_sizes=self.hidden_layer_sizes)
+        fitted = Memory(self.cache, verbose=0).cache(pretrained)(method, sources)
         for name in ("encoder_", "components_", "history_", "loss_curve_", "n_iter_"):
             setattr(self, name, getattr(fitted, name))
         self.mean_, self.scale_ = statistics.mean, statistics.scale
         return self
 
 
-def pretrained(method, source):
-    """Return an encoder of the source."""
-    return clone(method).fit(source)
+def pretrained(method, sources):
+    """Return an encoder of the sources."""
+    first, *others = sources
+    return method.fit(first, X_unlabeled=others or None)

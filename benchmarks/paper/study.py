@@ -8,14 +8,16 @@ import argparse
 from pathlib import Path
 from typing import NamedTuple
 
+import matplotlib
 import numpy as np
 from of_source import OfSource
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from sslgex import ByolTransformer, ScarfTransformer, SSLClassifier, VimeTransformer
 from sslgex.datasets import common_genes, read_expression
-from sslgex.evaluation import default_baselines
+from sslgex.evaluation import compare, default_baselines
 
+matplotlib.use("Agg")
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = {"SCARF": ScarfTransformer, "VIME": VimeTransformer, "BYOL": ByolTransformer}
 BASELINE = "baseline"
@@ -38,8 +40,9 @@ class Setting(NamedTuple):
         Their labels.
     groups : ndarray of shape (n_samples,) or None
         Their patients.
-    source : ndarray of shape (n_source, n_genes) or None
-        Profiles of other studies, over the same genes; None: the target's training samples.
+    sources : list of ndarray of shape (n_profiles, n_genes)
+        Profiles of other studies, over the same genes; of none, encoders are pretrained on the
+        target's training samples.
     """
 
     title: str
@@ -47,7 +50,7 @@ class Setting(NamedTuple):
     X: np.ndarray
     y: np.ndarray
     groups: np.ndarray | None
-    source: np.ndarray | None
+    sources: list[np.ndarray]
 
 
 def parser(description: str, label_sizes: list) -> argparse.ArgumentParser:
@@ -95,7 +98,7 @@ def read(args: argparse.Namespace) -> Setting:
         X=values(target, genes),
         y=target.obs[args.label].astype(str).to_numpy(dtype=object),
         groups=None if args.groups is None else target.obs[args.groups].astype(str).to_numpy(),
-        source=np.concatenate([values(study, genes) for study in sources]) if sources else None,
+        sources=[values(study, genes) for study in sources],
     )
 
 
@@ -103,20 +106,28 @@ def values(study, genes) -> np.ndarray:
     return np.ascontiguousarray(study[:, genes].to_df().to_numpy(np.float32))
 
 
-def pretrainers(setting: Setting, args: argparse.Namespace, **how) -> dict:
-    """Return the three methods as the study has them, unfitted."""
+def pretrainers(args: argparse.Namespace, sources: list) -> dict:
+    """Return the three methods as the study has them, unfitted; of sources if there are any."""
     shares = args.pretraining if len(args.pretraining) > 1 else args.pretraining * len(METHODS)
     found = {}
     for (name, method), share in zip(METHODS.items(), shares, strict=True):
-        pretrainer = method.from_preset("dradjat2025", validation_fraction=None, **how)
+        pretrainer = method.from_preset("dradjat2025", validation_fraction=None)
         epochs = max(1, round(share * pretrainer.max_epochs))
         pretrainer.set_params(max_epochs=epochs)
-        if setting.source is not None:
+        if args.source:
             # One pretraining for all splits: of the target it takes means and scales only.
             pretrainer.set_params(random_state=0)
-            pretrainer = OfSource(pretrainer, setting.source, args.cache / "encoders")
+            pretrainer = OfSource(pretrainer, sources, args.cache / "encoders")
         found[name] = pretrainer
     return found
+
+
+def fine_tuned(encoders: dict) -> dict:
+    """Return encoders as the study trains them along with a linear layer."""
+    return {
+        name: SSLClassifier.from_preset("dradjat2025", encoder=encoder)
+        for name, encoder in encoders.items()
+    }
 
 
 def networks(setting: Setting, args: argparse.Namespace) -> dict:
@@ -126,7 +137,7 @@ def networks(setting: Setting, args: argparse.Namespace) -> dict:
     found = {name: baselines[name] for name in LINEAR}
     found[BASELINE] = study("dradjat2025")
     found["random encoder frozen"] = study("dradjat2025", mode="frozen")
-    for name, pretrainer in pretrainers(setting, args).items():
+    for name, pretrainer in pretrainers(args, setting.sources).items():
         for mode in ("unfrozen", "frozen"):
             found[f"{name} {mode}"] = study("dradjat2025", encoder=pretrainer, mode=mode)
     return found
@@ -134,6 +145,16 @@ def networks(setting: Setting, args: argparse.Namespace) -> dict:
 
 def protocol(setting: Setting, args: argparse.Namespace) -> dict:
     """Return the arguments of an evaluation that say how it is done."""
+    return {
+        **held_out(setting, args),
+        "n_draws": args.n_draws,
+        "protocol": args.protocol,
+        "scoring": ["accuracy", "balanced_accuracy", "neg_log_loss"],
+    }
+
+
+def held_out(setting: Setting, args: argparse.Namespace) -> dict:
+    """Return those of them that diagnoses of encoders take too."""
     kind = StratifiedKFold if setting.groups is None else StratifiedGroupKFold
     splitter = kind(args.cv, shuffle=True, random_state=0)
     splits = list(splitter.split(setting.X, setting.y, setting.groups))
@@ -142,10 +163,32 @@ def protocol(setting: Setting, args: argparse.Namespace) -> dict:
     return {
         "groups": setting.groups,
         "cv": splits,
-        "n_draws": args.n_draws,
-        "protocol": args.protocol,
-        "scoring": ["accuracy", "balanced_accuracy", "neg_log_loss"],
         "n_jobs": args.n_jobs,
         "random_state": 0,
         "cache": args.cache / "fits",
     }
+
+
+def describe(setting: Setting) -> str:
+    """Return what a table is of."""
+    n_source = sum(map(len, setting.sources))
+    n = f"{n_source:,} profiles to pretrain on, " if n_source else ""
+    return (
+        f"**{setting.title}**: {n}{len(setting.y):,} of the target, {len(set(setting.y))} classes, "
+        f"{setting.X.shape[1]:,} genes"
+    )
+
+
+def write(text: str, name: str, args: argparse.Namespace) -> None:
+    """Print a table and keep it for the documentation."""
+    print(text, flush=True)
+    (args.out / "tables" / f"{name}.md").write_text(text, encoding="utf-8")
+
+
+def gap(results, entry: str, opponent: str, metric: str, **span) -> str:
+    """Return the mean difference over a curve in points, its interval and the verdict."""
+    if entry == opponent:
+        return ""
+    found = compare(results, entry, opponent, metric=metric, **span)
+    low, high = found.gain_interval
+    return f"{100 * found.gain:+.1f} ({100 * low:+.1f} to {100 * high:+.1f}), {found.verdict}"

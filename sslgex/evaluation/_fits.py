@@ -2,10 +2,12 @@
 
 import time
 import warnings
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import joblib
 import numpy as np
+import scipy.sparse as sp
 from sklearn.utils.validation import has_fit_parameter
 
 from .._callbacks import Task
@@ -23,7 +25,7 @@ class Data(NamedTuple):
     ----------
     profiles : Profiles
         The samples with labels.
-    more : list of Profiles
+    more : list of Profiles or of Part
         The samples without.
     y, classes : ndarray
         Codes of the samples' classes, and the labels; of samples without labels None, and none.
@@ -32,7 +34,7 @@ class Data(NamedTuple):
     """
 
     profiles: Profiles
-    more: list[Profiles]
+    more: Sequence
     y: Any
     classes: np.ndarray
     groups: np.ndarray | None
@@ -43,6 +45,50 @@ class Data(NamedTuple):
         names = self.profiles.names
         names = None if names is None else names.tolist()
         return joblib.hash([values, names, self.y, self.classes.tolist(), self.groups])
+
+
+class Part:
+    """Some of the samples of a matrix, gathered when they are asked for.
+
+    Parameters
+    ----------
+    profiles : Profiles
+        The matrix.
+    rows : ndarray
+        Which of its rows.
+    """
+
+    def __init__(self, profiles: Profiles, rows: np.ndarray):
+        self.profiles = profiles
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, rows: np.ndarray | slice):
+        return self.profiles[self.rows[rows]]
+
+
+class Pool(NamedTuple):
+    """The samples that are there without their labels, in one split.
+
+    Attributes
+    ----------
+    train : ndarray
+        Rows of the samples with labels.
+    more : list of ndarray or None
+        Rows of each matrix of samples without; None: all of them.
+    """
+
+    train: np.ndarray
+    more: list[np.ndarray] | None = None
+
+    def of(self, data: Data) -> Data:
+        """Return the data with no other unlabelled samples than these."""
+        if self.more is None:
+            return data
+        parts = [Part(part, rows) for part, rows in zip(data.more, self.more, strict=True)]
+        return data._replace(more=[part for part in parts if len(part)])
 
 
 class Pretrained(NamedTuple):
@@ -67,18 +113,11 @@ def to_pretrain(entry):
 
 def pretrain(encoder, data: Data, train: np.ndarray, seed: int) -> Pretrained:
     """Fit an encoder on the training samples without labels and on the unlabelled ones."""
-    X = data.profiles[train]
-    more = [part[:] for part in data.more]
+    parts = [part[:] for part in (Part(data.profiles, train), *data.more) if len(part)]
+    X, *more = parts
+    matrix = X if sp.issparse(X) else np.asarray(X)
     start = time.perf_counter()
-    fitted = fit_encoder(
-        encoder,
-        X,
-        data.profiles.values[train],
-        more,
-        memory=None,
-        random_state=seed,
-        task=Task(None),
-    )
+    fitted = fit_encoder(encoder, X, matrix, more, memory=None, random_state=seed, task=Task(None))
     return Pretrained(fitted, time.perf_counter() - start)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.exceptions import FitFailedWarning
 
 from .._training.warning import warn_user
-from ._fits import Data, Pretrained, fit_and_predict, pretrain, to_pretrain
+from ._fits import Data, Pool, Pretrained, fit_and_predict, pretrain, to_pretrain, wants_unlabeled
 from ._identity import identity
 from ._metrics import Outcome
 from ._runner import Failure, Runner
@@ -30,11 +30,15 @@ class Sweep:
     splits : list of (train, test)
         Rows of the samples.
     sizes : ndarray of shape (n_sizes,)
-        Numbers or proportions of labelled samples.
+        Numbers or proportions of labelled samples, or whatever else the curve goes along.
     subsets : list of list of list of ndarray
         Rows of the labelled samples, per split, size and draw.
     fit : callable
         Fits and predicts, as `fit_and_predict` does.
+    pools : list of list of Pool or None
+        What is there without labels, per split and size. None: all of it at every size.
+    label_size : float or None
+        Number or proportion of labelled samples at every size of a curve along something else.
     """
 
     data: Data
@@ -43,34 +47,48 @@ class Sweep:
     sizes: np.ndarray
     subsets: list[list[list[np.ndarray]]]
     fit: Callable = fit_and_predict
+    pools: list[list[Pool]] | None = None
+    label_size: float | None = None
 
     def run(self, entries: dict, runner: Runner) -> dict:
-        """Make them; return the fields of `LabelEfficiencyResults` that come of it."""
+        """Make them; return the fields of `CurveResults` that come of it."""
         content = self.data.content()
         encoders = self._pretrain(entries, runner, content)
         fits = self._fit(entries, encoders, runner, content)
         _warn_of_failures(fits, self.sizes)
+        curves = {
+            name: [[list(getattr(e.encoder, "loss_curve_", [])) for e in s] for s in encoders[name]]
+            for name in entries
+        }
+        if self.pools is None:
+            curves = {name: [split[0] for split in found] for name, found in curves.items()}
         return {
             "outcomes": {name: self._outcomes(fits[name]) for name in entries},
             "pretrain_seconds": {
-                name: np.array([encoder.seconds for encoder in encoders[name]]) for name in entries
+                name: np.array([sum(e.seconds for e in split) for split in encoders[name]])
+                for name in entries
             },
             "fit_seconds": {
                 name: np.array([[[f.seconds for f in draws] for draws in s] for s in fits[name]])
                 for name in entries
             },
-            "loss_curves": {
-                name: [list(getattr(e.encoder, "loss_curve_", [])) for e in encoders[name]]
-                for name in entries
-            },
-            # Whatever else was pretrained on: a larger pool may be compared with a smaller one.
-            "content": joblib.hash(
-                [self.data._replace(more=[]).content(), self.splits, self.subsets]
-            ),
+            "loss_curves": curves,
+            "content": self.content(),
         }
 
+    def content(self) -> str:
+        """Return a hash of what results must have in common to be compared."""
+        # Whatever else was pretrained on: a larger pool may be compared with a smaller one.
+        labelled = self.data._replace(more=[]).content()
+        parts = [labelled, self.splits, self.subsets]
+        return joblib.hash(parts if self.pools is None else [*parts, self.pools])
+
+    def _pools(self, s: int) -> list[Pool]:
+        """Return the pool of every size, or the one of all sizes."""
+        return [Pool(self.splits[s][0])] if self.pools is None else self.pools[s]
+
     def _pretrain(self, entries: dict, runner: Runner, content: str) -> dict[str, list]:
-        """Return, per entry and split, a `Pretrained` or a `Failure`."""
+        """Return, per entry, split and pool, a `Pretrained` or a `Failure`."""
         keys: dict[str, str] = {}
         batches: dict[tuple, list] = {}
         for name, entry in entries.items():
@@ -79,16 +97,21 @@ class Sweep:
                 continue
             # Entries with equal encoders, such as one frozen and one unfrozen, share them.
             keys[name] = key = hash_of(encoder, name, runner)
-            for s, (train, _) in enumerate(self.splits):
+            for s in range(len(self.splits)):
                 seed = seed_of(self.seed, s)
-                task = (content, key, joblib.hash(train), seed), (encoder, self.data, train, seed)
-                batches[key, s] = [task]
+                for p, pool in enumerate(self._pools(s)):
+                    what = content, key, joblib.hash(pool), seed
+                    arguments = encoder, pool.of(self.data), pool.train, seed
+                    batches[key, s, p] = [(what, arguments)]
         done = runner.run(pretrain, list(batches.values()), "pretraining")
         found = {where: batch[0] for where, batch in zip(batches, done, strict=True)}
-        n_splits = len(self.splits)
         return {
             name: [
-                found[keys[name], s] if name in keys else NOT_PRETRAINED for s in range(n_splits)
+                [
+                    found[keys[name], s, p] if name in keys else NOT_PRETRAINED
+                    for p in range(len(self._pools(s)))
+                ]
+                for s in range(len(self.splits))
             ]
             for name in entries
         }
@@ -96,31 +119,35 @@ class Sweep:
     def _fit(self, entries: dict, encoders: dict, runner: Runner, content: str) -> dict:
         """Return, per entry, split, size and draw, a `Fit` or a `Failure`."""
         batches: dict[tuple, list] = {}
+        failed: dict[tuple, list] = {}
+        places: dict[tuple, tuple] = {}
         for name, entry in entries.items():
             key = hash_of(entry, name, runner)
+            # What learns nothing without labels is the same whatever there is of them.
+            level = to_pretrain(entry) is None and not wants_unlabeled(entry)
             for s, (train, test) in enumerate(self.splits):
-                if isinstance(encoders[name][s], Failure):
-                    continue
-                encoder = encoders[name][s].encoder
-                rows = joblib.hash([train, test])
+                pools = [Pool(train)] if level else self._pools(s)
                 for k, size in enumerate(self.sizes):
-                    batches[name, s, k] = batch = []
+                    p = min(k, len(pools) - 1)
+                    labels = size if self.label_size is None else self.label_size
+                    places[name, s, k] = where = name, s, p, labels
+                    encoder = encoders[name][s][p]
+                    if isinstance(encoder, Failure):
+                        failed[where] = [encoder] * len(self.subsets[s][k])
+                    if where in batches or where in failed:
+                        continue
+                    batches[where] = batch = []
+                    data, rows = pools[p].of(self.data), joblib.hash([pools[p], test])
                     for draw, labelled in enumerate(self.subsets[s][k]):
-                        seed = seed_of(self.seed, s, size, draw)
-                        where = joblib.hash(labelled)
-                        batch.append(
-                            (
-                                (content, key, rows, where, seed_of(self.seed, s), seed),
-                                (entry, encoder, self.data, train, labelled, test, seed),
-                            )
-                        )
+                        seed = seed_of(self.seed, s, labels, draw)
+                        what = content, key, rows, joblib.hash(labelled), seed_of(self.seed, s)
+                        arguments = entry, encoder.encoder, data, pools[p].train, labelled, test
+                        batch.append(((*what, seed), (*arguments, seed)))
         done = dict(zip(batches, runner.run(self.fit, list(batches.values()), "fits"), strict=True))
+        done |= failed
         return {
             name: [
-                [
-                    done.get((name, s, k), [encoders[name][s]] * len(subsets))
-                    for k, subsets in enumerate(self.subsets[s])
-                ]
+                [done[places[name, s, k]] for k in range(len(self.sizes))]
                 for s in range(len(self.splits))
             ]
             for name in entries

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import joblib
 import numpy as np
+import scipy.sparse as sp
 from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 
@@ -28,7 +29,7 @@ class View(NamedTuple):
     X : array-like of shape (n_samples, n_features)
         Held-out samples; a data frame if the genes have names.
     donors : array-like of shape (n_donors, n_features)
-        The samples it was fitted on; the held-out ones of an estimator that came fitted.
+        The training samples of the split; all of `X` where there are no splits.
     y : ndarray of shape (n_samples,) or None
         Labels of the held-out samples.
     groups : ndarray of shape (n_samples,) or None
@@ -148,8 +149,17 @@ def check_embeds(name: str, estimator) -> None:
 def embed(fitted, X) -> np.ndarray:
     """Return the embedding of samples as float64; of a Pipeline that of its last transformer."""
     encoder = fitted if hasattr(fitted, "transform") else fitted[:-1]
+    if hasattr(X, "columns") and not hasattr(encoder, "feature_names_in_"):
+        X = X.to_numpy()  # it was fitted without names, and would warn of them
     Z = encoder.transform(X)
-    return np.asarray(Z.toarray() if hasattr(Z, "toarray") else Z, dtype=np.float64)
+    Z = np.asarray(Z.toarray() if sp.issparse(Z) else Z, dtype=np.float64)
+    if not np.isfinite(Z).all():
+        raise ValueError(
+            f"{type(fitted).__name__} gave embeddings with NaN or infinity for "
+            f"{np.sum(~np.isfinite(Z).all(axis=1)):,} of {len(Z):,} held-out samples: its training "
+            "has diverged, or a step divides by zero."
+        )
+    return Z
 
 
 def _fit(entries, fitted, data, splits, seed, runner, content) -> dict[str, list]:
@@ -198,3 +208,30 @@ def _diagnose(diagnose, fitted, data: Data, split: tuple, seed: int, parameters:
     groups = None if data.groups is None else data.groups[test]
     donors = profiles.values[train if len(train) else test]
     return diagnose(fitted, View(profiles[test], donors, y, groups, seed), **parameters)
+
+
+def samples_of(n_samples: np.ndarray) -> str:
+    """Return how many samples were looked at, in words."""
+    if len(n_samples) == 1:
+        return f"{n_samples[0]:,} held-out samples"
+    few, many = n_samples.min(), n_samples.max()
+    each = f"{few:,}" if few == many else f"{few:,} to {many:,}"
+    return f"{len(n_samples)} splits, {each} held-out samples each"
+
+
+def mean_and_range(values: np.ndarray, spec: str) -> str:
+    """Return the mean of finite values and, where they differ, from what to what they go."""
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return "nan"
+    low, mean, high = (f"{v:{spec}}" for v in (values.min(), values.mean(), values.max()))
+    return mean if low == high else f"{mean} ({low} to {high})"
+
+
+def table(rows: list[list[str]]) -> list[str]:
+    """Return the lines of a table, whose first column is flush left and the others right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    aligned = [
+        [f"{first:<{widths[0]}}", *map(str.rjust, others, widths[1:])] for first, *others in rows
+    ]
+    return ["  ".join(cells) for cells in aligned]

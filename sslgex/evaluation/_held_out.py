@@ -210,6 +210,14 @@ def _diagnose(diagnose, fitted, data: Data, split: tuple, seed: int, parameters:
     return diagnose(fitted, View(profiles[test], donors, y, groups, seed), **parameters)
 
 
+def collect(found: dict[str, list], attribute: str) -> dict[str, np.ndarray]:
+    """Return an attribute of what was found, per estimator an array over the splits."""
+    return {
+        name: np.array([getattr(result, attribute) for result in results])
+        for name, results in found.items()
+    }
+
+
 def samples_of(n_samples: np.ndarray) -> str:
     """Return how many samples were looked at, in words."""
     if len(n_samples) == 1:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._held_out import View, check_embeds, embed, look, mean_and_range, samples_of, table
+from ._held_out import View, check_embeds, collect, embed, look, mean_and_range, samples_of, table
 from ._results import require_pandas
 
 RANKME_EPS = 1e-7  # Garrido et al. (2023)
@@ -214,7 +214,7 @@ def embedding_spectrum(
     if isinstance(tol, bool) or not isinstance(tol, Real) or not 0 <= float(tol) < 1:
         raise ValueError(f"tol must be a number from 0 to below 1, got {tol!r}.")
     found = look(
-        measure,
+        measure_spectrum,
         estimators,
         X,
         y,
@@ -227,28 +227,21 @@ def embedding_spectrum(
         check=check_embeds,
         tol=float(tol),
     )
-
-    def of_each(attribute: str) -> dict[str, np.ndarray]:
-        return {
-            name: np.array([getattr(spectrum, attribute) for spectrum in splits])
-            for name, splits in found.items()
-        }
-
     values = {name: [spectrum.singular_values for spectrum in s] for name, s in found.items()}
     return EmbeddingSpectrum(
         entries=list(found),
         tol=float(tol),
-        n_samples=next(iter(of_each("n_samples").values())),
-        n_dimensions=of_each("n_dimensions"),
+        n_samples=next(iter(collect(found, "n_samples").values())),
+        n_dimensions=collect(found, "n_dimensions"),
         n_measurable={name: np.array([len(v) for v in splits]) for name, splits in values.items()},
         singular_values=values,
-        n_collapsed=of_each("n_collapsed"),
-        effective_rank=of_each("effective_rank"),
-        rankme=of_each("rankme"),
+        n_collapsed=collect(found, "n_collapsed"),
+        effective_rank=collect(found, "effective_rank"),
+        rankme=collect(found, "rankme"),
     )
 
 
-def measure(fitted, view: View, tol: float) -> Spectrum:
+def measure_spectrum(fitted, view: View, tol: float) -> Spectrum:
     """Return the spectrum of the embedding of held-out samples."""
     Z = embed(fitted, view.X)
     n, d = Z.shape

@@ -210,11 +210,15 @@ class SpectrumDisplay:
         self.ax_, self.figure_ = ax, ax.figure
         ax.set_yscale("log")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.set_xlim(left=0.5, auto=True)  # there is no rank 0
         ax.set_xlabel("rank of the singular value")
         ax.set_ylabel("singular value / largest" if self.relative else "singular value")
         handles, labels = ax.get_legend_handles_labels()
         if self.tol_line_ is not None:
-            handles, labels = [*handles, self.tol_line_], [*labels, f"collapsed: below {tol:g}"]
+            floor = tol / 100
+            cut = any(v[-1] == floor for spectra in self.spectra.values() for v in spectra)
+            handles.append(self.tol_line_)
+            labels.append(f"collapsed: below {tol:g}" + f"\n(drawn at {floor:g} or above)" * cut)
         set_legend(ax, handles, labels, "beside")
         return self
 

@@ -30,9 +30,10 @@ def resolve_shares(pretrain_sizes, n_profiles: np.ndarray) -> tuple[np.ndarray, 
             )
         n_pretrain = np.tile(sizes, (len(n_profiles), 1))
     elif not (sizes[0] > 0 and sizes[-1] <= 1):
+        wrong = sizes[~((sizes > 0) & (sizes <= 1))].tolist()
         raise ValueError(
-            f"pretrain_sizes {sizes.tolist()} are neither counts (integers) nor shares of the "
-            "profiles there are (floats in (0, 1])."
+            f"pretrain_sizes has {wrong}, neither counts (all integers) nor shares of the profiles "
+            "there are (floats in (0, 1])."
         )
     else:
         n_pretrain = np.rint(np.outer(n_profiles, sizes)).astype(int)

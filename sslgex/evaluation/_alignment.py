@@ -140,10 +140,10 @@ def alignment_uniformity(
         Transformers, or classifiers with an embedding: of an `SSLClassifier` that of its encoder
         after fine-tuning, of a Pipeline that ends in a classifier the output of its last
         transformer. Unfitted ones are fitted on the training samples of every split: transformers
-        without labels and on `X_unlabeled` too. Fitted ones are used as they are.
+        without labels and on `X_unlabeled` too. Fitted ones are used as they are, and should have
+        seen none of the samples.
     X : {array-like, sparse matrix, data frame, AnnData} of shape (n_samples, n_features)
-        Expression profiles, samples in rows. If all estimators are fitted, all of them are
-        embedded, and should be samples that no estimator was fitted on.
+        Expression profiles, samples in rows. All are embedded if all estimators are fitted.
     y : array-like of shape (n_samples,), default=None
         Labels: to fit classifiers, to stratify the splits, and for `class_alignment`, the mean of
         ``||f(x) - f(x')||^2`` over pairs of different samples of one class.

@@ -85,9 +85,11 @@ def look(
     profiles, more = check_profiles(X, X_unlabeled)
     classes, codes = (np.array([]), None) if y is None else check_y(y, profiles)
     everything = np.arange(len(profiles))
-    groups = check_groups(groups, everything if codes is None else codes, classes)
-    data = Data(profiles, more, codes, classes, groups)
     fitted = {name: is_fitted(entry) for name, entry in entries.items()}
+    # A class of one group stands in the way of splits only.
+    divided = classes[:0] if all(fitted.values()) else classes
+    groups = check_groups(groups, everything if codes is None else codes, divided)
+    data = Data(profiles, more, codes, classes, groups)
     if all(fitted.values()):
         splits = [(everything[:0], everything)]
         if more:

@@ -139,10 +139,10 @@ def embedding_spectrum(
         Transformers, or classifiers with an embedding: of an `SSLClassifier` that of its encoder
         after fine-tuning, of a Pipeline that ends in a classifier the output of its last
         transformer. Unfitted ones are fitted on the training samples of every split: transformers
-        without labels and on `X_unlabeled` too. Fitted ones are used as they are.
+        without labels and on `X_unlabeled` too. Fitted ones are used as they are, and should have
+        seen none of the samples.
     X : {array-like, sparse matrix, data frame, AnnData} of shape (n_samples, n_features)
-        Expression profiles, samples in rows. If all estimators are fitted, all of them are
-        embedded, and should be samples that no estimator was fitted on.
+        Expression profiles, samples in rows. All are embedded if all estimators are fitted.
     y : array-like of shape (n_samples,), default=None
         Labels: to fit classifiers, and to stratify the splits.
     X_unlabeled : matrix or list of matrices with n_features columns, default=None
@@ -246,9 +246,7 @@ def measure_spectrum(fitted, view: View, tol: float) -> Spectrum:
     Z = embed(fitted, view.X)
     n, d = Z.shape
     if n < 2:
-        raise ValueError(
-            "A split has one test sample, and one sample shows no spread: use less cv."
-        )
+        raise ValueError("One test sample of a split shows no spread: use a smaller cv.")
     # From the first sample, so that what is constant becomes exactly 0.
     centred = Z - Z[0]
     centred -= centred.mean(axis=0)

@@ -415,10 +415,12 @@ class EpochSweep(Sweep):
             shape = self.n_epochs, len(test)
             nothing = np.full(shape, np.nan, dtype=np.float32)
             failed = Outcome(np.full(shape, -1, dtype=np.int16), nothing, nothing)
-            parts = zip(*(getattr(fit, "outcome", failed) for fit in draws), strict=True)
-            stacked.append(
-                Outcome(*(np.stack([np.broadcast_to(p, shape) for p in part], 1) for part in parts))
-            )
+            outcome = [
+                np.stack([np.broadcast_to(part, shape) for part in parts], axis=1)
+                for parts in zip(*(getattr(fit, "outcome", failed) for fit in draws), strict=True)
+            ]
+            # As in other sweeps, also in memory: the last bit of a mean depends on it.
+            stacked.append(Outcome(*map(np.ascontiguousarray, outcome)))
         return stacked
 
 

@@ -218,8 +218,7 @@ def alignment_uniformity(
     >>> found.alignment["SCARF"].shape
     (2, 5)
     """
-    shape = np.shape(X) or (1,)
-    rate = check_rate("corruption_rate", corruption_rate, shape[-1])
+    rate = check_rate("corruption_rate", corruption_rate, *np.shape(X)[1:2])
     if isinstance(n_repeats, bool) or not isinstance(n_repeats, Integral) or n_repeats < 1:
         raise ValueError(f"n_repeats must be a positive integer, got {n_repeats!r}.")
     found = look(

@@ -57,11 +57,11 @@ def corrupted(X, donors, rate: float, seed: int, exact: bool = True):
     return type(X)(sp.vstack(parts, format="csr"))
 
 
-def check_rate(name: str, rate, n_genes: int) -> float:
+def check_rate(name: str, rate, n_genes: int | None = None) -> float:
     """Return a corruption rate that replaces one gene at least; raise for any other."""
     if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 < float(rate) <= 1:
         raise ValueError(f"{name} must be a number above 0 and at most 1, got {rate!r}.")
-    if not n_corrupted(float(rate), n_genes):
+    if n_genes is not None and not n_corrupted(float(rate), n_genes):
         raise ValueError(
             f"{name}={rate:g} of {n_genes:,} genes is less than one gene: nothing would be "
             f"corrupted. Take {1 / n_genes:.2g} or more."

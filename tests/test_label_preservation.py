@@ -201,13 +201,15 @@ def test_all_estimators_are_asked_of_the_same_corrupted_samples(data):
     np.testing.assert_array_equal(found.per_sample["one"], found.per_sample["two"])
 
 
-def test_the_seed_decides(data, entries, found):
-    same, other = (
-        label_preservation(entries, *data, cv=3, random_state=seed).per_sample["genes"]
-        for seed in (0, 1)
-    )
-    np.testing.assert_array_equal(found.per_sample["genes"], same)
-    assert (found.per_sample["genes"] != other).any()
+def test_the_seed_decides_how_samples_are_corrupted(tumours):
+    first, same, other = (one_gene(tumours, random_state=seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first.per_sample["one"], same.per_sample["one"])
+    assert (first.per_sample["one"] != other.per_sample["one"]).any()
+
+
+def test_one_seed_one_result_of_fits_too(data, entries, found):
+    again = label_preservation(entries, *data, cv=3, random_state=0)
+    np.testing.assert_array_equal(found.per_sample["genes"], again.per_sample["genes"])
 
 
 def test_classifiers_that_know_genes_by_name_get_the_names(tumours):
@@ -256,6 +258,14 @@ def test_an_encoder_inside_a_pipeline_is_warned_of_if_it_is_fitted_and_only_then
         model = make_pipeline(StandardScaler(), inside)
         with pytest.warns(UserWarning, match="fitted encoder") if warns else nullcontext():
             label_preservation(model, *data, **options)
+
+
+def test_of_a_fitted_classifier_the_encoder_is_nobodys_business(data):
+    X, y = data
+    inside = PCA(3, random_state=0).fit(X[:60])
+    model = SSLClassifier(inside, mode="frozen", head="linear").fit(X[:60], y[:60])
+    found = label_preservation(model, X[60:], rates=[0.5], random_state=0)  # without a warning
+    assert len(found.units) == 60
 
 
 def test_nothing_that_was_given_is_changed(data, entries):

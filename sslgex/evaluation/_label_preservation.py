@@ -114,8 +114,10 @@ class LabelPreservation:
             curve = np.array([1.0, *kept[inside, 0], self.chance[name]])
             curve = isotonic_regression(curve, increasing=False).x
             k = np.flatnonzero(curve >= share - 1e-12)[-1]
-            step = (curve[k] - share) / (curve[k] - curve[k + 1]) if k + 1 < len(x) else 0.0
-            found[name] = float(x[k] + max(step, 0.0) * (x[min(k + 1, len(x) - 1)] - x[k]))
+            found[name] = float(x[k])
+            if k + 1 < len(x):
+                step = max(curve[k] - share, 0.0) / (curve[k] - curve[k + 1])
+                found[name] += float(step * (x[k + 1] - x[k]))
         return found
 
     def to_frame(self):

@@ -1,5 +1,6 @@
 """Alignment and uniformity: what is computed is what is defined, and drawn as it is."""
 
+import sys
 from itertools import combinations
 
 import numpy as np
@@ -283,8 +284,8 @@ def test_a_marker_per_estimator_and_small_ones_for_splits(found):
 
 def test_the_axes_say_what_is_better(found):
     ax = AlignmentUniformityDisplay.from_results(found).ax_
-    assert ax.get_xlabel() == "uniformity (lower is better: samples lie apart)"
-    assert ax.get_ylabel() == "alignment\n(lower is better: corruption moves little)"
+    assert ax.get_xlabel() == "uniformity (lower is better)"
+    assert ax.get_ylabel() == "alignment (lower is better)"
 
 
 def test_one_split_is_one_marker():
@@ -308,6 +309,28 @@ def test_from_estimator_is_from_results_of_the_function():
     display = AlignmentUniformityDisplay.from_estimator(PCA(3), Z, cv=2, random_state=0)
     expected = alignment_uniformity(PCA(3), Z, cv=2, random_state=0)
     np.testing.assert_array_equal(display.results.alignment["PCA"], expected.alignment["PCA"])
+
+
+def test_drawn_again_in_a_new_figure(found):
+    display = AlignmentUniformityDisplay.from_results(found)
+    first = display.figure_
+    assert display.plot() is display
+    assert display.figure_ is not first
+    assert len(display.ax_.get_legend().get_texts()) == len(first.axes[0].get_legend().get_texts())
+
+
+def test_without_matplotlib_the_extra_is_named(found, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    for draw in (
+        lambda: AlignmentUniformityDisplay.from_results(found),
+        lambda: AlignmentUniformityDisplay.from_estimator(
+            PCA(3), None
+        ),  # before anything is fitted
+    ):
+        with pytest.raises(
+            ImportError, match=r"AlignmentUniformityDisplay .* pip install 'sslgex\[plot\]'"
+        ):
+            draw()
 
 
 def test_what_cannot_be_drawn(found):

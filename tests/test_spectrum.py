@@ -1,5 +1,7 @@
 """Spectra of embeddings: known ones are found, and drawn as they are."""
 
+import sys
+
 import numpy as np
 import pytest
 from sklearn.decomposition import PCA
@@ -252,6 +254,24 @@ def test_from_estimator_is_from_results_of_the_function():
     np.testing.assert_array_equal(
         display.results.singular_values["PCA"], expected.singular_values["PCA"]
     )
+
+
+def test_drawn_again_in_a_new_figure(found):
+    display = SpectrumDisplay.from_results(found)
+    first = display.figure_
+    assert display.plot() is display
+    assert display.figure_ is not first
+    assert len(display.ax_.get_legend().get_texts()) == len(first.axes[0].get_legend().get_texts())
+
+
+def test_without_matplotlib_the_extra_is_named(found, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    for draw in (
+        lambda: SpectrumDisplay.from_results(found),
+        lambda: SpectrumDisplay.from_estimator(PCA(3), None),  # before anything is fitted
+    ):
+        with pytest.raises(ImportError, match=r"SpectrumDisplay .* pip install 'sslgex\[plot\]'"):
+            draw()
 
 
 def test_what_cannot_be_drawn(found):

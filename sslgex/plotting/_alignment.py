@@ -105,7 +105,7 @@ class AlignmentUniformityDisplay:
         return cls(results, entries=entries).plot(ax)
 
     @classmethod
-    def from_estimator(cls, estimators, X, y=None, *, entries=None, ax=None, **measured) -> Self:
+    def from_estimator(cls, estimators, X, y=None, *, entries=None, ax=None, **sweep) -> Self:
         """Run `alignment_uniformity` and draw what it finds, which is kept in `results`.
 
         Parameters
@@ -120,7 +120,7 @@ class AlignmentUniformityDisplay:
             What to draw, in the order of styles; None: all.
         ax : matplotlib Axes or None, default=None
             Where to draw, beside other points if there are any; None: in a new figure.
-        **measured
+        **sweep
             All other arguments of `alignment_uniformity`.
 
         Returns
@@ -137,7 +137,7 @@ class AlignmentUniformityDisplay:
         """
         require_pyplot(cls.__name__)
         check_names(entries, check_estimators(estimators), "entries")
-        results = alignment_uniformity(estimators, X, y, **measured)
+        results = alignment_uniformity(estimators, X, y, **sweep)
         return cls.from_results(results, entries=entries, ax=ax)
 
     def plot(self, ax=None) -> Self:
@@ -172,8 +172,8 @@ class AlignmentUniformityDisplay:
             self.markers_ += ax.plot(*points.mean(axis=0), label=name, **look, **large)
         self.ax_, self.figure_ = ax, ax.figure
         ax.margins(0.08)
-        ax.set_xlabel("uniformity (lower is better: samples lie apart)")
-        ax.set_ylabel("alignment\n(lower is better: corruption moves little)")
+        ax.set_xlabel("uniformity (lower is better)")
+        ax.set_ylabel("alignment (lower is better)")
         handles, labels = ax.get_legend_handles_labels()
         split = len(self.split_markers_) > 0
         set_legend(ax, handles, labels, "beside", title="mean; small: splits" if split else None)

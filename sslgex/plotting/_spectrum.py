@@ -119,7 +119,7 @@ class SpectrumDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimators, X, y=None, *, relative=True, entries=None, ax=None, **measured
+        cls, estimators, X, y=None, *, relative=True, entries=None, ax=None, **sweep
     ) -> Self:
         """Run `embedding_spectrum` and draw what it finds, which is kept in `results`.
 
@@ -137,7 +137,7 @@ class SpectrumDisplay:
             What to draw, in the order of styles; None: all.
         ax : matplotlib Axes or None, default=None
             Where to draw, beside other spectra if there are any; None: in a new figure.
-        **measured
+        **sweep
             All other arguments of `embedding_spectrum`.
 
         Returns
@@ -154,7 +154,7 @@ class SpectrumDisplay:
         """
         require_pyplot(cls.__name__)
         check_names(entries, check_estimators(estimators), "entries")
-        results = embedding_spectrum(estimators, X, y, **measured)
+        results = embedding_spectrum(estimators, X, y, **sweep)
         return cls.from_results(results, relative=relative, entries=entries, ax=ax)
 
     def plot(self, ax=None) -> Self:

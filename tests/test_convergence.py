@@ -26,6 +26,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 
 N_EPOCHS = 4
 SWEEP = {"label_size": 20, "n_draws": 2, "cv": 2, "random_state": 0}
+ONE_SPLIT = [(np.arange(60), np.arange(60, 90))]
 SCARF = ScarfTransformer((8,), projection_sizes=(8,), max_epochs=2, random_state=0)
 FAST = {"lr": 3e-2, "random_state": 0}  # to differ from epoch to epoch
 TRAINED = {
@@ -184,15 +185,16 @@ def test_a_frozen_classifier_with_a_fitted_head_is_level(data):
 
 def test_a_pretrainer_is_taken_for_a_classifier_with_it(data):
     entries = {"bare": SCARF, "inside": SSLClassifier(SCARF)}
-    bare, inside = curve(entries, data, max_epochs=2, cv=3).scores("neg_log_loss").values()
+    once = {"max_epochs": 2, "n_draws": 1, "cv": ONE_SPLIT}
+    bare, inside = curve(entries, data, **once).scores("neg_log_loss").values()
     np.testing.assert_array_equal(bare, inside)
     assert not (bare == bare[:, :1]).all()
 
 
 def test_folds_are_not_watched(data):
     # A pooled head trains without each of its folds too, before the training that counts.
-    (outcome, _) = curve({"SCARF": SCARF}, data).outcomes["SCARF"]
-    assert outcome.predicted.shape[0] == N_EPOCHS
+    found = curve({"SCARF": SCARF}, data, max_epochs=2, n_draws=1, cv=ONE_SPLIT)
+    assert found.outcomes["SCARF"][0].predicted.shape[0] == 2
 
 
 def test_genes_with_names_change_nothing(results, data):
@@ -273,8 +275,8 @@ def test_a_fit_that_fails_is_nan_in_all_epochs(data):
 
 
 def test_a_training_that_fails_is_nan_in_all_epochs(data):
-    entries = {"scratch": clone(TRAINED["scratch"]).set_params(lr=1e30), "nb": GaussianNB()}
-    with pytest.warns(FitFailedWarning, match="blew up"):
+    entries = {"scratch": clone(TRAINED["scratch"]).set_params(lr=-1.0), "nb": GaussianNB()}
+    with pytest.warns(FitFailedWarning, match="'scratch' failed in 4 of 4 fits"):
         found = curve(entries, data)
     assert np.isnan(found.scores("accuracy")["scratch"]).all()
     assert found.outcomes["scratch"][0].p_true.shape == found.outcomes["nb"][0].p_true.shape
@@ -463,8 +465,6 @@ def test_intervals_of_epochs_hold_the_epochs_and_widen_with_the_level(results):
 
 
 def test_entries_without_scores_need_nan_epochs(results):
-    needed = replace(results, _kept={}).epochs_to(-1.0, metric="neg_log_loss")
-    assert all(np.isfinite(epochs) for epochs, _, _ in needed.values() if epochs < np.inf)
     found = constructed(results, {"a": [0.2, 0.4]})
     assert np.isnan(found.epochs_to(-1.0, metric="neg_log_loss")["a"]).all()
 

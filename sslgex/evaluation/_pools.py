@@ -61,8 +61,6 @@ def nested_pools(train: np.ndarray, more, n_pretrain: np.ndarray, rng) -> list[P
 
 def check_smallest(name: str, encoder, data: Data, pool: Pool, size: float, seed: int) -> None:
     """Raise if an encoder cannot be pretrained on the smallest size there is."""
-    if encoder is None:
-        return
     n = len(pool.train) + sum(map(len, pool.more or []))
     try:
         if isinstance(encoder, BaseSSLTransformer):

@@ -14,7 +14,7 @@ from ._fits import to_pretrain, wants_unlabeled
 from ._pools import check_smallest, nested_pools, resolve_shares
 from ._results import CurveResults
 from ._setup import check_entries, check_n_draws, check_scoring, set_up
-from ._sweep import Sweep, seed_of
+from ._sweep import Sweep, hash_of, seed_of
 
 ORDER = 1  # sets the seed of the order of profiles apart from those of labelled subsets
 
@@ -300,8 +300,10 @@ def pretraining_size_curve(
         for s, (train, _) in enumerate(splits)
     ]
     s = int(n_pretrain[:, 0].argmin())
-    for name, entry in entries.items():
-        check_smallest(name, to_pretrain(entry), data, pools[s][0], sizes[0], seed_of(seed, s))
+    unfitted = {name: to_pretrain(entry) for name, entry in entries.items()}
+    alike = {hash_of(e, name, runner): name for name, e in unfitted.items() if e is not None}
+    for name in alike.values():
+        check_smallest(name, unfitted[name], data, pools[s][0], sizes[0], seed_of(seed, s))
     subsets = [split * len(sizes) for split in subsets]
     sweep = Sweep(data, seed, splits, sizes, subsets, pools=pools, label_size=labels[0])
     return PretrainingSizeResults(
@@ -310,7 +312,7 @@ def pretraining_size_curve(
         n_pretrain=n_pretrain,
         n_profiles=n_profiles,
         label_size=labels[0],
-        levels=[n for n, e in entries.items() if to_pretrain(e) is None and not wants_unlabeled(e)],
+        levels=[n for n, e in entries.items() if unfitted[n] is None and not wants_unlabeled(e)],
         n_labels=np.repeat(n_labels, len(sizes), axis=1),
         n_draws=n_draws,
         scoring=scoring,

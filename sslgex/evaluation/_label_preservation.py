@@ -13,7 +13,7 @@ from .._encoders import is_fitted
 from .._training.corruption import n_corrupted
 from ..classifier import SSLClassifier
 from ._corrupted import check_rate, corrupted
-from ._held_out import View, check_estimators, look
+from ._held_out import View, check_estimators, look, table
 from ._results import require_pandas
 from ._setup import check_entries
 from ._sweep import seed_of
@@ -150,19 +150,14 @@ class LabelPreservation:
         return require_pandas("to_frame").DataFrame(columns)
 
     def __repr__(self) -> str:
-        width = max(len("corruption rate"), *map(len, self.preserved))
-        head = "".join(f"{rate:>8g}" for rate in self.rates)
-        n = len(self.units)
-        lines = [
-            f"Share of predicted classes preserved: {n:,} held-out samples, "
-            f"{self.n_repeats} repeat{'s' * (self.n_repeats > 1)}",
-            f"{'corruption rate':<{width}}{head}  chance  95 % up to",
-        ]
         up_to = self.rate_kept(0.95)
+        rows = [["corruption rate", *(f"{rate:g}" for rate in self.rates), "chance", "95 % up to"]]
         for name, kept in self.preserved.items():
-            means = "".join(f"{mean:8.3f}" for mean in kept[:, 0])
-            lines.append(f"{name:<{width}}{means}{self.chance[name]:8.3f}{up_to[name]:12.2f}")
-        return "\n".join(lines)
+            shares = [*kept[:, 0], self.chance[name]]
+            rows.append([name, *(f"{share:.3f}" for share in shares), f"{up_to[name]:.2f}"])
+        n, times = len(self.units), f"{self.n_repeats} repeat{'s' * (self.n_repeats > 1)}"
+        head = f"Share of predicted classes preserved: {n:,} held-out samples, {times}"
+        return "\n".join([head, *table(rows)])
 
 
 def label_preservation(

@@ -4,10 +4,11 @@ from typing import Self
 
 import numpy as np
 
+from ..evaluation._held_out import check_estimators
 from ..evaluation._label_preservation import LabelPreservation, label_preservation
-from ._arguments import check_before_sweep, check_names
+from ._arguments import check_names
 from ._curves import MOST_INTERVALS
-from ._style import draw_intervals, make_axes, n_curves, set_legend, style
+from ._style import draw_intervals, make_axes, n_curves, require_pyplot, set_legend, style
 
 CHANCE = "chance: all genes replaced"
 
@@ -134,14 +135,8 @@ class LabelPreservationDisplay:
         >>> display.ax_.get_xlabel()
         'corruption rate'
         """
-        check_before_sweep(
-            cls,
-            estimators,
-            n_draws=None,
-            metric=None,
-            level=options.get("level", 0.95),
-            entries=entries,
-        )
+        require_pyplot(cls.__name__)
+        check_names(entries, check_estimators(estimators), "entries")
         return cls(label_preservation(estimators, X, y, **options), entries=entries).plot(ax)
 
     def plot(self, ax=None) -> Self:

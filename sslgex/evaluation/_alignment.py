@@ -242,7 +242,7 @@ def alignment_uniformity(
             warn_user(
                 f"{name!r}: uniformity is NaN in {np.isnan(values).sum()} of {len(values)} splits, "
                 "whose test samples have no pair of different ones: all are of one group, or their "
-                "embeddings are zero. Leave out groups, or choose a cv that tests several at once."
+                "embeddings are zero. Choose a cv whose splits test several groups, or groups=None."
             )
     return AlignmentUniformity(
         entries=list(found),

@@ -19,6 +19,12 @@ PUBLIC += [
 # What these return has no constructor for users: its attributes are documented, not parameters.
 RETURNED = (
     evaluation.LabelEfficiencyResults,
+    evaluation.ConvergenceResults,
+    evaluation.PretrainingSizeResults,
+    evaluation.ArchitectureResults,
+    evaluation.EmbeddingSpectrum,
+    evaluation.AlignmentUniformity,
+    evaluation.LabelPreservation,
     evaluation.Comparison,
     evaluation.LeakageReport,
 )

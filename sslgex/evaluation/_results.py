@@ -216,8 +216,6 @@ class LabelEfficiencyResults(CurveResults):
     ----------
     entries : list of str
         Names of the entries, in the order given.
-    label_sizes : ndarray of shape (n_sizes,)
-        Labelled samples, ascending: counts, or proportions of the training samples.
     n_labels : ndarray of shape (n_splits, n_sizes), int
         What they come to in every split.
     n_draws : int
@@ -249,6 +247,8 @@ class LabelEfficiencyResults(CurveResults):
     content : str
         A hash of `X`, labels, groups, splits and labelled subsets: results can be compared if it
         is equal.
+    label_sizes : ndarray of shape (n_sizes,)
+        Labelled samples, ascending: counts, or proportions of the training samples.
     """
 
     title = "Label efficiency"

@@ -1,7 +1,21 @@
-"""Pictures of label-efficiency curves, of verdicts and of training losses, as Displays."""
+"""Pictures of what `evaluation` returns, and of training losses, as Displays."""
 
+from ._alignment import AlignmentUniformityDisplay
+from ._convergence import ConvergenceDisplay
 from ._gain import GainDisplay
 from ._label_efficiency import LabelEfficiencyDisplay
+from ._label_preservation import LabelPreservationDisplay
 from ._loss_curve import LossCurveDisplay
+from ._pretraining_size import PretrainingSizeDisplay
+from ._spectrum import SpectrumDisplay
 
-__all__ = ["GainDisplay", "LabelEfficiencyDisplay", "LossCurveDisplay"]
+__all__ = [
+    "AlignmentUniformityDisplay",
+    "ConvergenceDisplay",
+    "GainDisplay",
+    "LabelEfficiencyDisplay",
+    "LabelPreservationDisplay",
+    "LossCurveDisplay",
+    "PretrainingSizeDisplay",
+    "SpectrumDisplay",
+]

@@ -332,7 +332,7 @@ def convergence_curve(
 
     Examples
     --------
-    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.naive_bayes import GaussianNB
     >>> from sslgex import ScarfTransformer, SSLClassifier
     >>> from sslgex.datasets import make_expression
     >>> from sslgex.evaluation import convergence_curve
@@ -341,7 +341,7 @@ def convergence_curve(
     >>> entries = {
     ...     "scratch": SSLClassifier(hidden_layer_sizes=(8,)),
     ...     "SCARF": SSLClassifier(scarf, head="linear"),
-    ...     "genes": LogisticRegression(),
+    ...     "genes": GaussianNB(),
     ... }
     >>> results = convergence_curve(
     ...     entries, X, y, label_size=20, max_epochs=3, n_draws=2, cv=2, random_state=0

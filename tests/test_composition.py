@@ -1,5 +1,6 @@
 """The estimators inside scikit-learn's: searches, pipelines, routing, jobs, caches, labels."""
 
+import os
 from unittest import mock
 
 import joblib
@@ -77,6 +78,16 @@ def classifier(encoder=METHODS["scarf"], **params):
     return SSLClassifier(encoder, **{"max_epochs": 2, "random_state": 0, **params})
 
 
+def fast(encoder=METHODS["scarf"], **params):
+    """Return a classifier for what the head has no say in."""
+    return classifier(encoder, head="linear", **params)
+
+
+@pytest.fixture(scope="module")
+def fitted(data, scarf):
+    return classifier(scarf).fit(*data)
+
+
 # ------------------------------------------------------------------------------- compositions
 
 
@@ -92,8 +103,8 @@ def test_in_a_pipeline(data, ssl):
 
 def test_a_classifier_is_a_transformer_in_a_pipeline(data):
     X, y = data
-    pipe = Pipeline([("ssl", classifier()), ("clf", LogisticRegression(max_iter=500))]).fit(X, y)
-    np.testing.assert_array_equal(pipe[:-1].transform(X), classifier().fit(X, y).transform(X))
+    pipe = Pipeline([("ssl", fast()), ("clf", LogisticRegression(max_iter=500))]).fit(X, y)
+    np.testing.assert_array_equal(pipe[:-1].transform(X), fast().fit(X, y).transform(X))
 
 
 @methods
@@ -146,7 +157,7 @@ def test_in_a_halving_search_over_samples_and_over_epochs(data):
     ).fit(X, y)
     assert search.n_resources_ == [24, 48]
     search = HalvingGridSearchCV(
-        classifier(mode="unfrozen", early_stopping=False),
+        fast(mode="unfrozen", early_stopping=False),
         {"lr": [1e-4, 1e-3]},
         resource="max_epochs",
         max_resources=4,
@@ -163,15 +174,15 @@ def test_in_a_halving_search_over_samples_and_over_epochs(data):
 def test_in_cross_validate(data, mode):
     X, y = data
     scoring = ["accuracy", "balanced_accuracy", "neg_log_loss", "roc_auc_ovr"]
-    result = cross_validate(classifier(mode=mode), X, y, cv=3, scoring=scoring, error_score="raise")
+    result = cross_validate(classifier(mode=mode), X, y, cv=2, scoring=scoring, error_score="raise")
     for name in scoring:
         assert np.isfinite(result[f"test_{name}"]).all()
 
 
 @pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
-def test_in_calibration(data, scarf, method):
+def test_in_calibration(data, scarf, fitted, method):
     X, y = data
-    for clf in (classifier(scarf, mode="frozen"), FrozenEstimator(classifier(scarf).fit(X, y))):
+    for clf in (fast(scarf, mode="frozen"), FrozenEstimator(fitted)):
         p = CalibratedClassifierCV(clf, method=method, cv=2).fit(X, y).predict_proba(X)
         np.testing.assert_allclose(p.sum(axis=1), 1)
         assert p.shape == (60, 3)
@@ -239,7 +250,7 @@ def test_a_global_pandas_output_changes_no_prediction(data, encoder, mode):
 def test_sample_weights_are_routed(data):
     X, y = data
     weight = np.where(y == y[0], 20.0, 1.0)
-    clf = classifier(mode="frozen", class_weight=None)
+    clf = fast(mode="frozen", class_weight=None)
     with config_context(enable_metadata_routing=True):
         routed = clone(clf).set_fit_request(sample_weight=True)
         routed.set_score_request(sample_weight=True)
@@ -271,7 +282,7 @@ def test_two_jobs_give_what_one_gives(data, scarf, backend):
 
     X, y = data
     state = {k: v.clone() for k, v in scarf.encoder_.state_dict().items()}
-    for estimator in (pipeline(METHODS["scarf"]), classifier(scarf, lr=1e-3)):
+    for estimator in (pipeline(METHODS["scarf"]), fast(scarf, lr=1e-3)):
         alone = cross_val_score(estimator, X, y, cv=2, error_score="raise")
         with parallel_config(backend=backend):
             scores = cross_val_score(estimator, X, y, cv=2, n_jobs=2, error_score="raise")
@@ -291,8 +302,9 @@ def test_jobs_share_the_processors(data, monkeypatch):
     assert found == [max(1, joblib.cpu_count() // 2)] * 2
 
 
-def threads_in_training(X):
+def threads_in_training(X, shared=True):
     """Return how many threads torch and the libraries have within a fit, and torch after it."""
+    switch = mock.patch.dict(os.environ, {threads.SWITCH: str(int(shared))})
     seen = []
     original = Engine.run
 
@@ -301,34 +313,30 @@ def threads_in_training(X):
         seen.append(torch.get_num_threads())
         return original(engine)
 
-    with mock.patch.object(Engine, "run", run):
+    with switch, mock.patch.object(Engine, "run", run):
         clone(METHODS["scarf"]).fit(X)
     return *seen, torch.get_num_threads()
 
 
-@pytest.mark.parametrize("shared", [True, False])
-def test_jobs_told_to_take_all_processors_take_their_share(data, monkeypatch, shared):
+def test_jobs_told_to_take_all_processors_take_their_share(data):
     # Two workers of two threads each on two processors took 6.6 times as long as of one.
-    monkeypatch.setenv(threads.SWITCH, str(int(shared)))
-    told = max(2, joblib.cpu_count())
-    with joblib.parallel_config("loky", n_jobs=2, inner_max_num_threads=told):
-        found = Parallel()(delayed(threads_in_training)(data[0]) for _ in range(2))
-    get_reusable_executor().shutdown()  # its workers have this test's environment
-    share = max(1, joblib.cpu_count() // 2) if shared else told
-    assert found == [(share, share, told)] * 2
+    told, share = max(2, joblib.cpu_count()), max(1, joblib.cpu_count() // 2)
 
-
-def test_jobs_share_the_processors_among_blas_threads_too(data):
-    # torch had its share already, BLAS had not, and nothing was limited.
-    def fit(X):
+    def threads_where_only_blas_has_more_than_its_share(X):
         torch.set_num_threads(1)
-        with threadpool_limits(max(2, joblib.cpu_count())):
+        with threadpool_limits(told):
             return threads_in_training(X)[0]
 
-    with joblib.parallel_config("loky", n_jobs=2):
-        found = Parallel()(delayed(fit)(data[0]) for _ in range(2))
-    get_reusable_executor().shutdown()
-    assert found == [max(1, joblib.cpu_count() // 2)] * 2
+    def in_both(function, *args):
+        return Parallel()(delayed(function)(data[0], *args) for _ in range(2))
+
+    # The same workers for all: each imports torch.
+    with joblib.parallel_config("loky", n_jobs=2, inner_max_num_threads=told):
+        assert in_both(threads_in_training) == [(share, share, told)] * 2
+        assert in_both(threads_in_training, False) == [(told, told, told)] * 2
+        # Nothing was limited where torch had its share already.
+        assert in_both(threads_where_only_blas_has_more_than_its_share) == [share] * 2
+    get_reusable_executor().shutdown()  # its workers have this test's environment
 
 
 def test_the_first_process_keeps_its_threads():
@@ -362,7 +370,7 @@ def test_a_cached_classifier_pretrains_once_per_fold(data, pretrainings, tmp_pat
     X, y = data
     grid = {"class_weight": [None, "sqrt", "balanced"]}
     encoder = clone(METHODS["scarf"]).set_params(random_state=None)
-    clf = classifier(encoder, mode=mode, memory=str(tmp_path))
+    clf = fast(encoder, mode=mode, memory=str(tmp_path))
     cached = GridSearchCV(clf, grid, cv=2, error_score="raise").fit(X, y)
     assert pretrainings == [30, 30, 60]
     again = clone(cached.best_estimator_).fit(X, y)
@@ -404,5 +412,5 @@ def test_any_labels_are_ordinary_classes(data, scarf, labels, mode):
     else:
         np.testing.assert_array_equal(predicted, labels[scores.argmax(axis=1)])
     assert clf.score(X, y) == np.mean(predicted == y)
-    scores = cross_val_score(clf, X, y, cv=2, error_score="raise")
+    scores = cross_val_score(clf.set_params(head="linear"), X, y, cv=2, error_score="raise")
     assert np.isfinite(scores).all()

@@ -99,6 +99,7 @@ class ArchitectureDisplay:
             raise TypeError(f"results must be what architecture_sweep returned, got {results!r}.")
         check_metric(metric)
         check_level(level)
+        _check_area(area)
         self.results = results
         self.metric = results.results.scoring[0] if metric is None else metric
         self.methods = check_names(methods, results.methods, "methods")

@@ -22,7 +22,7 @@ ROUTES = {
     "unfrozen": {"encoder": "scarf", "mode": "unfrozen"},
     "unfrozen-linear": {**UNFROZEN, "head": "linear"},
     "unfrozen-sgd": {**UNFROZEN, "head": "sgd"},
-    "batch-norm": {**UNFROZEN, "batch_norm": "batch"},
+    "batch-norm": {**UNFROZEN, "head": "linear", "batch_norm": "batch"},
     "scratch": {"encoder": None, "mode": "unfrozen"},
 }
 routes = pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES)
@@ -33,7 +33,7 @@ HOLDING_OUT = {
     "frozen-sgd": ROUTES["frozen-sgd"],
     "unfrozen-linear": ROUTES["unfrozen-linear"],
     "unfrozen-sgd": ROUTES["unfrozen-sgd"],
-    "batch-norm": {**ROUTES["batch-norm"], "head": "linear"},
+    "batch-norm": ROUTES["batch-norm"],
     "scratch": ROUTES["scratch"],
 }
 routes_holding_out = pytest.mark.parametrize("route", HOLDING_OUT.values(), ids=HOLDING_OUT)
@@ -140,6 +140,12 @@ def test_forty_classes(route):
 def test_thirty_rows(data, route):
     X, y = data
     clf = make(route, pretrainer()).fit(X[:30], y[:30])
+    assert_sensible(clf, X, y)
+
+
+def test_batch_norm_beside_the_pooled_head(data):
+    X, y = data
+    clf = make({**ROUTES["batch-norm"], "head": "pooled"}, pretrainer()).fit(X, y)
     assert_sensible(clf, X, y)
 
 

@@ -75,10 +75,8 @@ def check_counts(counts, what: str) -> list[int]:
 
 def name_baselines(methods: dict, runner: Runner) -> dict[str, str]:
     """Return what every method's baseline is called; alike where their settings are."""
-    settings = {
-        name: hash_of(clone(entry).set_params(encoder=None), name, runner)
-        for name, entry in methods.items()
-    }
+    bare = {name: clone(entry).set_params(encoder=None) for name, entry in methods.items()}
+    settings = {name: hash_of(entry, name, runner) for name, entry in bare.items()}
     first: dict[str, str] = {}
     for name, setting in settings.items():
         first.setdefault(setting, name)

@@ -58,7 +58,7 @@ fig, axes = plt.subplots(2, 2, figsize=(14, 9), layout="constrained")
 # spectrum is that of the held-out ones: singular values of the covariance of their embeddings. A
 # flat line means that all dimensions carry something, a steep one that few do. Dimensions below the
 # dashed line have collapsed.
-looking = {"cv": 2, "n_jobs": 2, "random_state": 0}
+looking = {"cv": 2 if small else 3, "n_jobs": 2, "random_state": 0}
 spectrum = embedding_spectrum(encoders, brca.data, brca.target, **looking)
 print(spectrum)
 SpectrumDisplay.from_results(spectrum, ax=axes[0, 0])
@@ -76,7 +76,7 @@ AlignmentUniformityDisplay.from_results(sphere, ax=axes[0, 1])
 # %%
 # Accuracy by epoch
 # -----------------
-# A hundred labels, drawn anew three times in each of two splits; the same network with and without
+# A hundred labels, drawn anew twice in each of three splits; the same network with and without
 # pretraining, fine-tuned as in the study: a linear layer with random weights on top, batches of
 # eight, a constant learning rate. The question is not only which curve ends higher, but which rises
 # first. The curves are of test samples: no epoch may be chosen from them.
@@ -88,8 +88,8 @@ results = convergence_curve(
     brca.data,
     brca.target,
     label_size=100,
-    max_epochs=4 if small else 40,
-    n_draws=2 if small else 3,
+    max_epochs=4 if small else 30,
+    n_draws=2,
     **looking,
 )
 print(results)

@@ -281,18 +281,20 @@ def _reporter(clf, encoder, step: Task, whole_head=lambda head: head, path=None)
     """Return the function that tells the user and scikit-learn's callbacks of an epoch."""
     watch = getattr(clf, "_watch", None)  # of `evaluation.convergence_curve`
 
-    def report(objective: FineTuning, epoch: dict) -> bool:
+    def report(objective: FineTuning, epoch: dict, out_of_fold=None) -> bool:
         if clf.verbose:
             print(epoch_line(type(clf).__name__, epoch, clf.max_epochs), flush=True)
         if watch is not None:
-            watch(state(objective))
-        return step.begin("epoch").end(lambda: state(objective))
+            watch(state(objective, out_of_fold))
+        return step.begin("epoch").end(lambda: state(objective, out_of_fold))
 
-    def state(objective: FineTuning) -> dict:
+    def state(objective: FineTuning, out_of_fold) -> dict:
         tuned = encoder
         if clf.mode == "unfrozen":
             tuned = _with_module(encoder, copy.deepcopy(objective.encoder).cpu().eval())
         layer = LinearHead.from_layer(objective.head, clf.classes_)
+        if out_of_fold is not None:
+            layer.out_of_fold = out_of_fold  # by which a pooled head weighs it
         return {
             "encoder_": tuned,
             "head_": whole_head(layer),

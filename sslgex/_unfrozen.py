@@ -70,7 +70,7 @@ def unfreeze(
     choose: bool,
     batch_statistics: bool,
     max_epochs: int,
-    report: Callable[[FineTuning, dict], bool],
+    report: Callable[[FineTuning, dict, np.ndarray], bool],
     report_fold: Callable[[int, int, int], None],
     **how,
 ) -> Tuned:
@@ -101,8 +101,8 @@ def unfreeze(
     max_epochs : int
         The most epochs.
     report : callable
-        Called with the objective and the record of every epoch of the last training; returns
-        whether to stop.
+        Called with the objective, the record of every epoch of the last training, and the
+        out-of-fold log probabilities after it; returns whether to stop.
     report_fold : callable
         Called after every fold with its number, that of all folds, and the epochs best for it.
     **how
@@ -160,11 +160,12 @@ def unfreeze(
     best = int(np.argmax(curve)) if choose else max_epochs
     if best == 0:
         return frozen._replace(curve=curve)
-    objective, history = train(
-        head,
-        np.arange(len(y)),
-        lambda objective, epoch: report(objective, epoch) or epoch["epoch"] >= best,
-    )
+
+    def told(objective: FineTuning, epoch: dict) -> bool:
+        done = epoch["epoch"]
+        return report(objective, epoch, log_p[done]) or done >= best
+
+    objective, history = train(head, np.arange(len(y)), told)
     tuned = LinearHead.from_layer(objective.head, head.classes_)
     tuned.folds, tuned.out_of_fold = folds, log_p[len(history)]  # a callback may have stopped it
     return Tuned(objective.encoder, tuned, history, curve)

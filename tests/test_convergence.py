@@ -197,6 +197,21 @@ def test_folds_are_not_watched(data):
     assert found.outcomes["SCARF"][0].predicted.shape[0] == 2
 
 
+def test_a_pooled_head_is_weighed_anew_after_every_epoch(data):
+    X, y = data
+    entry = SSLClassifier(SCARF, schedule="constant", **FAST)
+    found = curve({"SCARF": entry}, data, max_epochs=2, n_draws=1, cv=ONE_SPLIT)
+    ((train, test),), labelled = found.splits, found.subsets[0][0][0]
+    others = [X[np.setdiff1d(train, labelled)]]
+    for k in (1, 2):
+        model = clone(entry).set_params(early_stopping=False, max_epochs=k)
+        model.encoder = clone(SCARF).fit(X[train])
+        model.fit(X[labelled], y[labelled], X_unlabeled=others)
+        p = model.predict_proba(X[test])
+        p_true = p[np.arange(len(test)), np.searchsorted(model.classes_, y[test])]
+        np.testing.assert_allclose(found.outcomes["SCARF"][0].p_true[k - 1, 0], p_true, atol=1e-6)
+
+
 def test_genes_with_names_change_nothing(results, data):
     X, y = data
     frame = pd.DataFrame(X, columns=[f"gene {i}" for i in range(X.shape[1])])

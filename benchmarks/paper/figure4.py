@@ -75,7 +75,7 @@ def table(found, setting: Setting, args: argparse.Namespace) -> str:
 
 def table_of_spectra(found, setting: Setting) -> str:
     """Return collapsed dimensions and effective ranks, as Markdown."""
-    frame = found.to_frame().groupby("estimator", sort=False)
+    frame = found.to_frame().groupby("entry", sort=False)
     columns = ["n_dimensions", "n_measurable", "n_collapsed", "effective_rank", "rankme"]
     means = frame[columns].mean()
     lines = [

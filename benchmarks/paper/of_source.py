@@ -25,7 +25,7 @@ class OfSource(BaseSSLTransformer):
         Blocks of the encoder.
     """
 
-    layer = None
+    layer, early_stopping, validation_fraction = None, False, None
 
     def __init__(self, method, sources, cache, hidden_layer_sizes=(256, 256, 256, 256)):
         self.method = method

@@ -88,7 +88,7 @@ def read(args: argparse.Namespace) -> Setting:
     target = read_expression(args.target, verbose=0)
     labels = target.obs[args.label]
     kept = labels.notna() & (labels.map(labels.value_counts()).astype(float) >= MIN_SAMPLES)
-    target = target[kept.to_numpy()]
+    target = target[kept.to_numpy()].copy()
     sources = [read_expression(path, verbose=0) for path in args.source or []]
     genes = common_genes(target, *sources) if sources else target.var_names
     names = [path.stem for path in [*(args.source or []), args.target]]

@@ -320,9 +320,6 @@ def convergence_curve(
     `max_epochs`: the score after 10 of 100 epochs is not that of a training of 10. With
     ``schedule="constant"``, the study's, it is.
 
-    In the curve a pooled head weighs its experts as before training; a fitted classifier weighs
-    them anew when it ends.
-
     A training that one of scikit-learn's callbacks ends early keeps its last score to the end.
 
     References

@@ -1,6 +1,7 @@
 """Pictures of what `evaluation` returns, and of training losses, as Displays."""
 
 from ._alignment import AlignmentUniformityDisplay
+from ._architecture import ArchitectureDisplay
 from ._convergence import ConvergenceDisplay
 from ._gain import GainDisplay
 from ._label_efficiency import LabelEfficiencyDisplay
@@ -11,6 +12,7 @@ from ._spectrum import SpectrumDisplay
 
 __all__ = [
     "AlignmentUniformityDisplay",
+    "ArchitectureDisplay",
     "ConvergenceDisplay",
     "GainDisplay",
     "LabelEfficiencyDisplay",

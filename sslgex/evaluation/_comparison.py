@@ -11,6 +11,7 @@ from ._results import CurveResults, area_weights, join, require_pandas
 from ._variance import Curves, estimate, half_width
 
 N_SAMPLES = 2000
+MOST_SHOWN = 20  # rows of a printed table
 MOST_LOST = 0.1  # of the fits, before a verdict on the others could be one on the easy ones
 AREAS = {"mean": "mean gain", "integral": "area", "relative": "relative area"}
 
@@ -105,9 +106,13 @@ class Comparison:
             f"{self.metric}, {100 * self.level:g} % intervals",
             f"{self.axis:>8}  difference  interval            verdict, all sizes together",
         ]
-        for size, d, (low, high), verdict in zip(
-            self.label_sizes, self.difference, self.interval, self.verdicts, strict=True
-        ):
+        rows = list(
+            zip(self.label_sizes, self.difference, self.interval, self.verdicts, strict=True)
+        )
+        shown = np.arange(len(rows))
+        if len(rows) > MOST_SHOWN:  # the first ones, where most happens, densely
+            shown = np.unique(np.geomspace(1, len(rows), MOST_SHOWN).round().astype(int)) - 1
+        for size, d, (low, high), verdict in (rows[k] for k in shown):
             lines.append(f"{size:8g}  {d:+10.3f}  [{low:+.3f}, {high:+.3f}]    {verdict}")
         low, high = self.gain_interval
         lines.append(
@@ -220,7 +225,8 @@ def compare(results, a, b, *, metric=None, level=0.95, lo=None, hi=None, area="m
     margin = half_width(variance, dof, level)
     lost = _lost(results, a, b, metric)
     reasons = _why_no_verdict(results, a, b, metric, lost)
-    saved, saved_interval = _labels_saved(curves, results.positions, level)
+    rise = rise_to_best if results.axis == "epochs" else _rise
+    saved, saved_interval = _labels_saved(curves, results.positions, level, rise)
     return Comparison(
         a=a,
         b=b,
@@ -340,25 +346,37 @@ def _area_weights(results: CurveResults, known: np.ndarray, lo, hi, area: str):
     return weights, sizes[inside][0], sizes[inside][-1]
 
 
-def _labels_saved(curves: Curves, positions: np.ndarray, level: float):
+def _labels_saved(curves: Curves, positions: np.ndarray, level: float, rise):
     """Return the share of labels, or whatever there is, saved, and its interval."""
     known = ~np.isnan(curves.mean).any(axis=0)
     positions = positions[known]
-    point = _saved(positions, *curves.mean[:, known])
+
+    def saved(a: np.ndarray, b: np.ndarray) -> float:
+        a, b = rise(a), rise(b)
+        return 1 - reach(positions, a, b[-1]) / reach(positions, b, b[-1])
+
+    point = saved(*curves.mean[:, known])
     samples = curves.sample(N_SAMPLES, np.random.default_rng(0))[:, :, known]
-    saved = np.array([_saved(positions, a, b) for a, b in samples])
+    shares = np.array([saved(a, b) for a, b in samples])
     tail = (1 - level) / 2
-    low, high = np.quantile(saved, [tail, 1 - tail], method="inverted_cdf")
+    low, high = np.quantile(shares, [tail, 1 - tail], method="inverted_cdf")
     return (float(point) if np.isfinite(point) else np.nan), (float(low), float(high))
 
 
-def _saved(positions: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
-    a, b = isotonic_regression(a).x, isotonic_regression(b).x
-    needed = [_reach(positions, curve, b[-1]) for curve in (a, b)]
-    return 1 - needed[0] / needed[1]
+def _rise(curve: np.ndarray) -> np.ndarray:
+    """Return the increasing fit to a curve."""
+    return isotonic_regression(curve).x
 
 
-def _reach(positions: np.ndarray, curve: np.ndarray, target: float) -> float:
+def rise_to_best(curve: np.ndarray) -> np.ndarray:
+    """Return the increasing fit to a curve up to its highest point.
+
+    What comes after it, as overfitting does after the best epoch, takes nothing back.
+    """
+    return isotonic_regression(curve[: np.argmax(curve) + 1]).x
+
+
+def reach(positions: np.ndarray, curve: np.ndarray, target: float) -> float:
     """Return which position an increasing curve needs for a score; inf if it does not reach it."""
     reached = np.flatnonzero(curve >= target - 1e-12)
     if not len(reached):

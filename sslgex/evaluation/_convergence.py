@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 from sklearn.frozen import FrozenEstimator
 
 from ..base import BaseSSLTransformer
 from ..classifier import SSLClassifier
-from ._comparison import N_SAMPLES, _reach
+from ._comparison import N_SAMPLES, reach, rise_to_best
 from ._draws import draw_subsets, resolve_sizes
-from ._fits import Data, Fit, _predict, fit_and_predict
+from ._fits import Data, Fit, fit_and_predict, predict
 from ._metrics import Outcome
 from ._results import CurveResults
 from ._runner import Runner
@@ -167,7 +166,7 @@ class ConvergenceResults(CurveResults):
 
         def needed(curve: np.ndarray) -> float:
             target = curve[-1].max() if score is None else score
-            return float(_reach(epochs, _rise(curve[0]), target))
+            return float(reach(epochs, rise_to_best(curve[0]), target))
 
         samples = curves.sample(N_SAMPLES, np.random.default_rng(0))[:, :, known]
         tails = [(1 - level) / 2, (1 + level) / 2]
@@ -366,7 +365,7 @@ def convergence_curve(
         error_score=error_score,
         cache=cache,
     )
-    sizes, n_labels = resolve_sizes(label_size, [len(train) for train, _ in splits])
+    sizes, n_labels = resolve_sizes(label_size, [len(train) for train, _ in splits], "label_size")
     subsets = draw_subsets(
         data.y, data.classes, splits, sizes, n_labels, n_draws, seed=seed, protocol=protocol
     )
@@ -437,24 +436,15 @@ def fit_by_epoch(entry, encoder, data: Data, train, labelled, test, seed: int) -
         start = time.perf_counter()
         fitted = copy.copy(model)
         vars(fitted).update(state)
-        seen.append(_predict(fitted, data.profiles[test], data.y[test], data.classes))
+        seen.append(predict(fitted, data.profiles[test], data.y[test], data.classes))
         seconds += time.perf_counter() - start
 
-    watched, n_epochs = entry, 1
-    if _has_epochs(entry):
-        # By its class: an attribute of the object would be lost to `clone`.
-        watched, n_epochs = copy.copy(entry), entry.max_epochs
-        watched.__class__ = type(type(entry).__name__, (type(entry),), {"_watch": watch})
-    fit = fit_and_predict(watched, encoder, data, train, labelled, test, seed)
+    n_epochs = entry.max_epochs if _has_epochs(entry) else 1
+    fit = fit_and_predict(entry, encoder, data, train, labelled, test, seed, watch)
     epochs = seen or [fit.outcome]
     epochs += [epochs[-1]] * (n_epochs - len(epochs))
     outcome = Outcome(*(np.stack(part) for part in zip(*epochs, strict=True)))
     return Fit(outcome, fit.seconds - seconds)
-
-
-def _rise(curve: np.ndarray) -> np.ndarray:
-    """Return the increasing fit to a curve up to its highest point."""
-    return isotonic_regression(curve[: np.argmax(curve) + 1]).x
 
 
 def _classifiers(estimators):

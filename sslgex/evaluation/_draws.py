@@ -7,7 +7,9 @@ import numpy as np
 from .._training.warning import warn_user
 
 
-def resolve_sizes(label_sizes, n_train: list[int]) -> tuple[np.ndarray, np.ndarray]:
+def resolve_sizes(
+    label_sizes, n_train: list[int], name: str = "label_sizes"
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the numbers of labels, and what they come to in every split.
 
     Parameters
@@ -16,6 +18,8 @@ def resolve_sizes(label_sizes, n_train: list[int]) -> tuple[np.ndarray, np.ndarr
         Counts, or proportions of the training samples.
     n_train : list of int
         Training samples of every split.
+    name : str
+        What the caller calls them.
 
     Returns
     -------
@@ -27,22 +31,22 @@ def resolve_sizes(label_sizes, n_train: list[int]) -> tuple[np.ndarray, np.ndarr
     asked = [label_sizes] if np.ndim(label_sizes) == 0 else list(label_sizes)
     integers = all(isinstance(n, Integral) and not isinstance(n, bool) for n in asked)
     if not asked or not all(isinstance(n, Real) and not isinstance(n, bool) for n in asked):
-        raise ValueError(f"label_sizes must hold numbers, got {label_sizes!r}.")
+        raise ValueError(f"{name} must hold numbers, got {label_sizes!r}.")
     sizes = np.unique(np.asarray(asked, dtype=int if integers else float))
     smallest = min(n_train)
     if integers:
         if sizes[0] < 2:
-            raise ValueError(f"label_sizes must be at least 2, got {sizes[0]}.")
+            raise ValueError(f"{name} must be at least 2, got {sizes[0]}.")
         if sizes[-1] > smallest:
             raise ValueError(
-                f"label_sizes asks for {sizes[-1]:,} labelled samples, but the training part of "
+                f"{name} asks for {sizes[-1]:,} labelled samples, but the training part of "
                 f"split {int(np.argmin(n_train))} has {smallest:,}. Ask for at most that many, or "
                 "take more splits, whose training parts are larger."
             )
         return sizes, np.tile(sizes, (len(n_train), 1))
     if not (sizes[0] > 0 and sizes[-1] <= 1):
         raise ValueError(
-            f"label_sizes {sizes.tolist()} are neither counts (integers) nor proportions of the "
+            f"{name} {sizes.tolist()} are neither counts (integers) nor proportions of the "
             "training samples (floats in (0, 1])."
         )
     n_labels = np.rint(np.outer(n_train, sizes)).astype(int)

@@ -2,7 +2,8 @@
 
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import joblib
@@ -121,7 +122,9 @@ def pretrain(encoder, data: Data, train: np.ndarray, seed: int) -> Pretrained:
     return Pretrained(fitted, time.perf_counter() - start)
 
 
-def fit_and_predict(entry, encoder, data: Data, train, labelled, test, seed: int) -> Fit:
+def fit_and_predict(
+    entry, encoder, data: Data, train, labelled, test, seed: int, watch: Callable | None = None
+) -> Fit:
     """Fit an entry on labelled samples and predict the test samples.
 
     Parameters
@@ -136,8 +139,13 @@ def fit_and_predict(entry, encoder, data: Data, train, labelled, test, seed: int
         Rows of the split's training samples, of those with labels, and of the test samples.
     seed : int
         For parts of the entry without a seed.
+    watch : callable or None
+        Called after every epoch of fine-tuning with the classifier and the fitted attributes that
+        it would have, were it to end there.
     """
     model = seeded_clone(entry, seed)
+    if watch is not None:
+        model._watch = partial(watch, model)
     if encoder is not None:
         model.encoder = encoder
     more = {}
@@ -155,7 +163,7 @@ def fit_and_predict(entry, encoder, data: Data, train, labelled, test, seed: int
         start = time.perf_counter()
         model.fit(X, y, **more)
         seconds = time.perf_counter() - start
-    return Fit(_predict(model, data.profiles[test], data.y[test], data.classes), seconds)
+    return Fit(predict(model, data.profiles[test], data.y[test], data.classes), seconds)
 
 
 def wants_unlabeled(model) -> bool:
@@ -165,7 +173,8 @@ def wants_unlabeled(model) -> bool:
     return has_fit_parameter(model, "X_unlabeled")
 
 
-def _predict(model, X, y: np.ndarray, classes: np.ndarray) -> Outcome:
+def predict(model, X, y: np.ndarray, classes: np.ndarray) -> Outcome:
+    """Return the predictions of a fitted classifier for samples whose classes are known."""
     labels = np.asarray(model.predict(X))
     predicted = np.searchsorted(classes, labels).clip(max=len(classes) - 1)
     if not (classes[predicted] == labels).all():

@@ -289,7 +289,7 @@ def pretraining_size_curve(
         error_score=error_score,
         cache=cache,
     )
-    labels, n_labels = resolve_sizes(label_size, [len(train) for train, _ in splits])
+    labels, n_labels = resolve_sizes(label_size, [len(train) for train, _ in splits], "label_size")
     subsets = draw_subsets(
         data.y, data.classes, splits, labels, n_labels, n_draws, seed=seed, protocol=protocol
     )

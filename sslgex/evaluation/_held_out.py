@@ -34,6 +34,8 @@ class View(NamedTuple):
         Labels of the held-out samples.
     groups : ndarray of shape (n_samples,) or None
         Codes of their groups.
+    rows : ndarray of shape (n_samples,)
+        Which samples they are.
     seed : int
         Of what is random; the same for all estimators.
     """
@@ -42,6 +44,7 @@ class View(NamedTuple):
     donors: object
     y: np.ndarray | None
     groups: np.ndarray | None
+    rows: np.ndarray
     seed: int
 
 
@@ -209,7 +212,7 @@ def _diagnose(diagnose, fitted, data: Data, split: tuple, seed: int, parameters:
     y = None if data.y is None else data.classes[data.y[test]]
     groups = None if data.groups is None else data.groups[test]
     donors = profiles.values[train if len(train) else test]
-    return diagnose(fitted, View(profiles[test], donors, y, groups, seed), **parameters)
+    return diagnose(fitted, View(profiles[test], donors, y, groups, test, seed), **parameters)
 
 
 def collect(found: dict[str, list], attribute: str) -> dict[str, np.ndarray]:

@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import joblib
 import numpy as np
-import scipy.sparse as sp
 from scipy.optimize import isotonic_regression
 from sklearn.base import is_classifier
 
@@ -33,14 +31,14 @@ class Kept(NamedTuple):
         Share of the repeats in which it has its true class; None without labels.
     was_right : ndarray of shape (n_samples,), bool, or None
         Whether it has that when clean.
-    units : list
-        Its group or, without groups, what tells it from others in all splits.
+    units : ndarray of shape (n_samples,)
+        Its group or, without groups, its row.
     """
 
     same: np.ndarray
     right: Any
     was_right: Any
-    units: list
+    units: np.ndarray
 
 
 @dataclass(frozen=True, repr=False, eq=False, kw_only=True)
@@ -361,7 +359,7 @@ def kept_predictions(fitted, view: View, *, rates: tuple, n_repeats: int) -> Kep
             if y is not None:
                 right[k] += seen == y
     same, right = same / n_repeats, right / n_repeats
-    units = _fingerprints(view.X) if view.groups is None else view.groups.tolist()
+    units = view.rows if view.groups is None else view.groups
     if y is None:
         return Kept(same, None, None, units)
     return Kept(same, right, clean == y, units)
@@ -432,13 +430,5 @@ def _join(parts: list[Kept]) -> Kept:
         np.concatenate(same, axis=1),
         None if right[0] is None else np.concatenate(right, axis=1),
         None if was_right[0] is None else np.concatenate(was_right),
-        [unit for part in units for unit in part],
+        np.concatenate(units),
     )
-
-
-def _fingerprints(X) -> list[str]:
-    """Return what tells samples apart, in whatever split they are."""
-    if sp.issparse(X):
-        rows = (X[i : i + 1] for i in range(X.shape[0]))
-        return [joblib.hash([row.indices, row.data]) for row in rows]
-    return [joblib.hash(row) for row in np.asarray(X)]

@@ -51,7 +51,7 @@ def main() -> None:
     args = options.parse_args()
     (label_size,) = args.label_sizes
     setting = read(args)
-    entries = fine_tuned({**pretrainers(args, setting.sources), BASELINE: None})
+    entries = fine_tuned(args, {**pretrainers(args, setting.sources), BASELINE: None})
     results = convergence_curve(
         entries,
         setting.X,

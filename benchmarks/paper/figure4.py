@@ -33,7 +33,7 @@ METRIC = "accuracy"
 def sweep(setting: Setting, args: argparse.Namespace):
     """Fit every architecture, or take it from the cache."""
     return architecture_sweep(
-        fine_tuned(pretrainers(args, setting.sources)),
+        fine_tuned(args, pretrainers(args, setting.sources)),
         setting.X,
         setting.y,
         depths=args.depths,

@@ -49,7 +49,7 @@ def main() -> None:
     (label_size,) = args.label_sizes
     setting = read(args)
     results = pretraining_size_curve(
-        fine_tuned({**pretrainers(args, []), BASELINE: None}),
+        fine_tuned(args, {**pretrainers(args, []), BASELINE: None}),
         setting.X,
         setting.y,
         label_size=label_size,

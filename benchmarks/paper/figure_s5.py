@@ -41,7 +41,7 @@ def main() -> None:
     options = parser(__doc__.splitlines()[0], [])
     args = options.parse_args()
     setting = read(args)
-    entries = fine_tuned({**pretrainers(args, setting.sources), BASELINE: None})
+    entries = fine_tuned(args, {**pretrainers(args, setting.sources), BASELINE: None})
     entries[LINEAR[0]] = default_baselines()[LINEAR[0]]
     found = label_preservation(entries, setting.X, setting.y, **held_out(setting, args))
     where = f"figure_s5_{setting.name}"

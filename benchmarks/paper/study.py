@@ -72,6 +72,7 @@ def parser(description: str, label_sizes: list) -> argparse.ArgumentParser:
         default=[1.0],
         help="share of the study's epochs: one number, or one each for SCARF, VIME, BYOL",
     )
+    add("--fine-tuning", type=float, default=1.0, help="share of the study's epochs of that")
     add("--n-jobs", type=int, default=2)
     add("--cache", type=Path, default=ROOT / ".cache" / "paper")
     add("--out", type=Path, default=ROOT / "docs")
@@ -122,24 +123,26 @@ def pretrainers(args: argparse.Namespace, sources: list) -> dict:
     return found
 
 
-def fine_tuned(encoders: dict) -> dict:
+def classifier(args: argparse.Namespace, encoder=None, mode: str = "unfrozen") -> SSLClassifier:
+    """Return the study's classifier; without an encoder and unfrozen it is its baseline."""
+    found = SSLClassifier.from_preset("dradjat2025", encoder=encoder, mode=mode)
+    return found.set_params(max_epochs=max(1, round(args.fine_tuning * found.max_epochs)))
+
+
+def fine_tuned(args: argparse.Namespace, encoders: dict) -> dict:
     """Return encoders as the study trains them along with a linear layer."""
-    return {
-        name: SSLClassifier.from_preset("dradjat2025", encoder=encoder)
-        for name, encoder in encoders.items()
-    }
+    return {name: classifier(args, encoder) for name, encoder in encoders.items()}
 
 
 def networks(setting: Setting, args: argparse.Namespace) -> dict:
     """Return the entries: the study's, frozen and unfrozen, its baseline, and linear models."""
-    study = SSLClassifier.from_preset
     baselines = default_baselines()
     found = {name: baselines[name] for name in LINEAR}
-    found[BASELINE] = study("dradjat2025")
-    found["random encoder frozen"] = study("dradjat2025", mode="frozen")
+    found[BASELINE] = classifier(args)
+    found["random encoder frozen"] = classifier(args, mode="frozen")
     for name, pretrainer in pretrainers(args, setting.sources).items():
         for mode in ("unfrozen", "frozen"):
-            found[f"{name} {mode}"] = study("dradjat2025", encoder=pretrainer, mode=mode)
+            found[f"{name} {mode}"] = classifier(args, pretrainer, mode)
     return found
 
 

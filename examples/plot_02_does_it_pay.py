@@ -30,11 +30,13 @@ start = time.perf_counter()
 brca = load_tcga_brca()
 baselines = default_baselines()
 del baselines["random forest"]
+small = os.environ.get("SSLGEX_SCALE") == "small"
+epochs = {"max_epochs": 5 if small else "auto"}  # "auto" is the default
 ours = {
-    "SCARF frozen": SSLClassifier(ScarfTransformer(), mode="frozen"),
-    "SCARF unfrozen": SSLClassifier(ScarfTransformer()),
-    "BYOL frozen": SSLClassifier(ByolTransformer(), mode="frozen"),
-    "BYOL unfrozen": SSLClassifier(ByolTransformer()),
+    "SCARF frozen": SSLClassifier(ScarfTransformer(**epochs), mode="frozen"),
+    "SCARF unfrozen": SSLClassifier(ScarfTransformer(**epochs)),
+    "BYOL frozen": SSLClassifier(ByolTransformer(**epochs), mode="frozen"),
+    "BYOL unfrozen": SSLClassifier(ByolTransformer(**epochs)),
 }
 
 # %%
@@ -44,7 +46,6 @@ ours = {
 # pretrained once per split, on the training samples without their labels; every draw is the same
 # for all entries; no fit sees a test sample. For a result to publish take more draws; with
 # ``cache="some directory"`` an interrupted sweep goes on where it stopped.
-small = os.environ.get("SSLGEX_SCALE") == "small"
 results = label_efficiency_curve(
     baselines | ours,
     brca.data,

@@ -440,7 +440,7 @@ def test_parallel_runs_find_the_same(data, entries, found):
 def test_the_table_has_all_shares(found):
     frame = found.to_frame()
     assert list(frame.columns) == [
-        "estimator",
+        "entry",
         "rate",
         *(f"preserved{end}" for end in ("", "_low", "_high")),
         *(f"still_right{end}" for end in ("", "_low", "_high")),

@@ -17,7 +17,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from sslgex import ScarfTransformer, SSLClassifier
 from sslgex.evaluation import compare, label_efficiency_curve, mean_scores
+from sslgex.evaluation._metrics import Outcome
 from sslgex.evaluation._pretraining_size import PretrainingSizeResults, pretraining_size_curve
+from sslgex.evaluation._variance import estimate, half_width
 from sslgex.plotting._pretraining_size import PretrainingSizeDisplay
 
 N, GENES, CLASSES = 60, 6, 3
@@ -555,3 +557,57 @@ def test_from_estimator_draws_the_sweep_that_it_runs(drawn, plt):
     assert_same_predictions(display.results, curve(drawn, pretrain_sizes=[0.5, 1.0]))
     assert display.lines_[0].get_xdata().tolist() == [20.0, 40.0]
     assert display.ax_.get_xscale() == "linear"
+
+
+def with_luck_of_its_own(rng, n_sizes, luck, n_splits=5, n_draws=4, n=100):
+    """Results of two equal entries, one of which has another encoder in every split and size."""
+    rows = np.arange(n)
+    splits = [(np.setdiff1d(rows, test), test) for test in np.array_split(rows, n_splits)]
+    y = rows % 2
+    easy = np.where(rng.random(n) < 0.5, 0.95, 0.05)
+    outcomes = {}
+    for name, spread in (("a", luck), ("b", 0.0)):
+        outcomes[name] = []
+        for _, test in splits:
+            lucky = rng.normal(0, spread, (n_sizes, 1, 1))
+            right = rng.random((n_sizes, n_draws, len(test))) < easy[test]
+            right = np.where(rng.random(right.shape) < abs(lucky), lucky > 0, right)
+            predicted = np.where(right, y[test], 1 - y[test]).astype(np.int16)
+            nothing = np.full(right.shape, np.nan, dtype=np.float32)
+            outcomes[name].append(Outcome(predicted, nothing, nothing))
+    sizes = np.arange(1, n_sizes + 1) / n_sizes
+    return PretrainingSizeResults(
+        entries=["a", "b"],
+        n_labels=np.full((n_splits, n_sizes), 10),
+        n_draws=n_draws,
+        scoring=("accuracy",),
+        protocol="resample",
+        classes=np.arange(2),
+        y=y,
+        groups=None,
+        splits=splits,
+        subsets=[],
+        outcomes=outcomes,
+        pretrain_seconds={name: np.ones(n_splits) for name in outcomes},
+        fit_seconds={},
+        loss_curves={},
+        content="by hand",
+        pretrain_sizes=sizes,
+        n_pretrain=np.tile((80 * sizes).round().astype(int), (n_splits, 1)),
+        n_profiles=np.full(n_splits, 80),
+        label_size=10,
+        levels=[],
+    )
+
+
+def test_intervals_hold_where_every_size_has_an_encoder_of_its_own():
+    # The luck of pretraining must not be averaged away over the sizes: the intervals were of 81 %.
+    rng = np.random.default_rng(0)
+    held = []
+    for _ in range(150):
+        found = with_luck_of_its_own(rng, n_sizes=12, luck=0.3)
+        curves = estimate(found, ["a", "b"], "accuracy")
+        last = np.outer([1.0, -1.0], np.eye(12)[-1])
+        difference = float((curves.mean * last).sum())
+        held.append(abs(difference) <= half_width(*curves.contrast(last), 0.95))
+    assert np.mean(held) > 0.89

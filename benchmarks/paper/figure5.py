@@ -1,6 +1,9 @@
 """Figure 5 of the study: how many profiles pretraining needs.
 
-python benchmarks/paper/figure5.py --target tcga.h5ad --groups patient
+    python benchmarks/paper/figure5.py --target tcga.h5ad --groups patient
+
+Sources are pretrained on together with the target's training samples, as they are: they must be of
+the same processing.
 """
 
 from study import (
@@ -9,6 +12,7 @@ from study import (
     describe,
     fine_tuned,
     gap,
+    number,
     parser,
     pretrainers,
     protocol,
@@ -44,7 +48,7 @@ def table(results, setting: Setting) -> str:
 
 def main() -> None:
     options = parser(__doc__.splitlines()[0], [50])
-    options.add_argument("--pretrain-sizes", type=float, nargs="+", help="none: the study's grid")
+    options.add_argument("--pretrain-sizes", type=number, nargs="+", help="none: the study's grid")
     args = options.parse_args()
     (label_size,) = args.label_sizes
     setting = read(args)

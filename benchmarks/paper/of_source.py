@@ -3,7 +3,7 @@
 from joblib import Memory
 from sklearn.base import clone
 
-from sslgex._inputs import check_values, check_X, check_X_unlabeled
+from sslgex._inputs import check_values, check_X
 from sslgex.base import BaseSSLTransformer
 
 
@@ -18,14 +18,14 @@ class OfSource(BaseSSLTransformer):
     method : pretrainer
         Unfitted.
     sources : list of ndarray of shape (n_profiles, n_genes)
-        What it is pretrained on, beside what comes as `X_unlabeled`.
+        What it is pretrained on.
     cache : path
         Directory that keeps the encoder: a source is the same in every split.
     hidden_layer_sizes : sequence of int
         Blocks of the encoder.
     """
 
-    layer, early_stopping, validation_fraction = None, False, None
+    layer = None
 
     def __init__(self, method, sources, cache, hidden_layer_sizes=(256, 256, 256, 256)):
         self.method = method
@@ -40,9 +40,8 @@ class OfSource(BaseSSLTransformer):
     def fit(self, X, y=None, *, X_unlabeled=None):
         """Pretrain on the source, or find that done."""
         statistics = check_values(self, [check_X(self, X, reset=True, gather=True)])
-        sources = [*self.sources, *check_X_unlabeled(self, X_unlabeled)]
         method = clone(self.method).set_params(hidden_layer_sizes=self.hidden_layer_sizes)
-        fitted = Memory(self.cache, verbose=0).cache(pretrained)(method, sources)
+        fitted = Memory(self.cache, verbose=0).cache(pretrained)(method, self.sources)
         for name in ("encoder_", "components_", "history_", "loss_curve_", "n_iter_"):
             setattr(self, name, getattr(fitted, name))
         self.mean_, self.scale_ = statistics.mean, statistics.scale

@@ -86,6 +86,8 @@ def number(text: str) -> int | float:
 
 def read(args: argparse.Namespace) -> Setting:
     """Read target and sources, over their common genes."""
+    for folder in ("tables", "figures"):  # before hours are spent
+        (args.out / folder).mkdir(parents=True, exist_ok=True)
     target = read_expression(args.target, verbose=0)
     labels = target.obs[args.label]
     kept = labels.notna() & (labels.map(labels.value_counts()).astype(float) >= MIN_SAMPLES)
@@ -98,7 +100,7 @@ def read(args: argparse.Namespace) -> Setting:
         name="_".join(names),
         X=values(target, genes),
         y=target.obs[args.label].astype(str).to_numpy(dtype=object),
-        groups=None if args.groups is None else target.obs[args.groups].astype(str).to_numpy(),
+        groups=None if args.groups is None else target.obs[args.groups].to_numpy(dtype=object),
         sources=[values(study, genes) for study in sources],
     )
 
@@ -115,7 +117,7 @@ def pretrainers(args: argparse.Namespace, sources: list) -> dict:
         pretrainer = method.from_preset("dradjat2025", validation_fraction=None)
         epochs = max(1, round(share * pretrainer.max_epochs))
         pretrainer.set_params(max_epochs=epochs)
-        if args.source:
+        if sources:
             # One pretraining for all splits: of the target it takes means and scales only.
             pretrainer.set_params(random_state=0)
             pretrainer = OfSource(pretrainer, sources, args.cache / "encoders")

@@ -8,7 +8,7 @@ from ._comparison import AREAS, compare
 from ._draws import draw_subsets, resolve_sizes
 from ._metrics import Outcome
 from ._results import LabelEfficiencyResults, require_pandas
-from ._selection import choose, hold_out, with_selected
+from ._selection import check_fraction, choose, hold_out, with_selected
 from ._setup import check_entries, check_n_draws, check_scoring, set_up
 from ._shapes import check_counts, entry_name, generate, methods_of, name_baselines
 from ._sweep import Sweep
@@ -198,8 +198,9 @@ def architecture_sweep(
         the mean over the range of label sizes. Both parts are predicted by the same fits. None: all
         training samples are trained on, and nothing is chosen.
     validation_fraction : float in (0, 0.5], default=0.11
-        Share of the training samples to hold out, about: one of as many folds as it takes,
-        stratified; `groups` stay together. The study held out 1,029 of 8,320.
+        Share of the training samples to hold out: one of as many folds as it takes, rounded (so
+        1/2, 1/3, 1/4 ...), stratified; `groups` stay together. What is left is the training part
+        that `label_sizes` go by. The study held out 1,029 of 8,320.
     X_unlabeled : matrix or list of matrices with n_features columns, default=None
         Samples without labels, for pretraining; none of those in `X`.
     n_draws : int or "auto", default="auto"
@@ -282,6 +283,7 @@ def architecture_sweep(
     """
     methods = check_entries(methods_of(estimators))
     depths, widths = check_counts(depths, "depths"), check_counts(widths, "widths")
+    check_fraction(validation_fraction)
     if select not in (None, "validation"):
         raise ValueError(f"select must be 'validation' or None, got {select!r}.")
     n_draws = check_n_draws(n_draws, protocol)

@@ -52,7 +52,7 @@ class Comparison:
         Share of the labels (or epochs, or profiles) that `b` needs for its best score and `a` does
         not; NaN if `a` does not reach it.
     labels_saved_interval : tuple of float
-        Its interval; -inf where `a` may not reach it.
+        Its interval; -inf where `a` may not reach it, NaN if one of the two is level.
     verdict : {"helps", "hurts", "cannot tell"}
         Whether `gain_interval` is above 0, below or neither.
     notes : list of str
@@ -119,8 +119,9 @@ class Comparison:
             f"{AREAS[self.area]} from {self.lo:g} to {self.hi:g}: "
             f"{self.gain:+.3f} [{low:+.3f}, {high:+.3f}]"
         )
-        low, high = (_percent(bound) for bound in self.labels_saved_interval)
-        lines.append(f"{self.axis} saved: {_percent(self.labels_saved)} [{low}, {high}]")
+        if not np.isnan(self.labels_saved_interval).all():
+            low, high = (_percent(bound) for bound in self.labels_saved_interval)
+            lines.append(f"{self.axis} saved: {_percent(self.labels_saved)} [{low}, {high}]")
         return "\n".join([*lines, *self.notes])
 
 
@@ -142,8 +143,8 @@ def compare(results, a, b, *, metric=None, level=0.95, lo=None, hi=None, area="m
         Range of the gain, in the unit of `label_sizes`; None: all of it.
     area : {"mean", "integral", "relative"}, default="mean"
         The gain: the mean difference over the range (the area between the curves, joined by
-        straight lines, divided by its width), the area itself, over proportions of the training
-        samples, or the area relative to that under `b`'s curve.
+        straight lines, divided by its width), the area itself, over shares of what there is
+        (training samples, epochs, profiles), or the area relative to that under `b`'s curve.
 
     Returns
     -------
@@ -226,7 +227,10 @@ def compare(results, a, b, *, metric=None, level=0.95, lo=None, hi=None, area="m
     lost = _lost(results, a, b, metric)
     reasons = _why_no_verdict(results, a, b, metric, lost)
     rise = rise_to_best if results.axis == "epochs" else _rise
-    saved, saved_interval = _labels_saved(curves, results.positions, level, rise)
+    level_entries = [name for name in (a, b) if name in getattr(results, "levels", [])]
+    saved, saved_interval = np.nan, (np.nan, np.nan)
+    if not level_entries:
+        saved, saved_interval = _labels_saved(curves, results.positions, level, rise)
     return Comparison(
         a=a,
         b=b,
@@ -246,7 +250,11 @@ def compare(results, a, b, *, metric=None, level=0.95, lo=None, hi=None, area="m
         labels_saved=saved,
         labels_saved_interval=saved_interval,
         verdict=_verdict(gain - margin, gain + margin, open=bool(reasons)),
-        notes=[*reasons, *_notes(results, lost)],
+        notes=[
+            *reasons,
+            *_notes(results, lost),
+            *(f"{name!r} is level: it has no {results.axis} to save." for name in level_entries),
+        ],
     )
 
 

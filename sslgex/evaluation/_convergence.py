@@ -68,6 +68,8 @@ class ConvergenceResults(CurveResults):
         1, 2, ..., the number of epochs.
     label_size : int or float
         Labelled samples, as asked for: a count, or a proportion of the training samples.
+    levels : list of str
+        Entries without epochs, whose scores are the same at all of them.
     """
 
     title = "Convergence"
@@ -75,6 +77,7 @@ class ConvergenceResults(CurveResults):
 
     epochs: np.ndarray
     label_size: float
+    levels: list[str]
 
     @property
     def sizes(self) -> np.ndarray:
@@ -198,7 +201,8 @@ class ConvergenceResults(CurveResults):
             raise ValueError(
                 f"These results are of {lengths} epochs: run all with the same max_epochs."
             )
-        return super().join(results)
+        levels = [name for part in results if isinstance(part, cls) for name in part.levels]
+        return replace(super().join(results), levels=levels)
 
     def to_frame(self):
         """Return one row per entry, split, epoch and draw.
@@ -375,6 +379,7 @@ def convergence_curve(
         entries=list(entries),
         epochs=np.arange(1, n_epochs + 1),
         label_size=sizes[0],
+        levels=[name for name, entry in entries.items() if not _has_epochs(entry)],
         n_labels=np.repeat(n_labels, n_epochs, axis=1),
         n_draws=n_draws,
         scoring=scoring,

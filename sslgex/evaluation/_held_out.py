@@ -7,6 +7,7 @@ import joblib
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import is_classifier
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from .._encoders import is_fitted, seeded_clone
@@ -98,6 +99,14 @@ def look(
         if more:
             warn_user("X_unlabeled is not used: all estimators are fitted.")
     else:
+        for name, entry in entries.items():
+            if fitted[name] and not isinstance(entry, FrozenEstimator):
+                warn_user(
+                    f"{name!r} is fitted, used as it is, beside others that are fitted within each "
+                    "split: if it has seen the held-out samples, it is not judged as they are. "
+                    "Pass it unfitted, clone(estimator), or in a FrozenEstimator if it has seen "
+                    "none of them."
+                )
         unlabelled = [n for n, e in entries.items() if not fitted[n] and is_classifier(e)]
         if unlabelled and y is None:
             raise ValueError(f"{unlabelled} are classifiers to be fitted: pass y.")
@@ -154,9 +163,7 @@ def check_embeds(name: str, estimator) -> None:
 def embed(fitted, X) -> np.ndarray:
     """Return the embedding of samples as float64; of a Pipeline that of its last transformer."""
     encoder = fitted if hasattr(fitted, "transform") else fitted[:-1]
-    if hasattr(X, "columns") and not hasattr(encoder, "feature_names_in_"):
-        X = X.to_numpy()  # it was fitted without names, and would warn of them
-    Z = encoder.transform(X)
+    Z = encoder.transform(as_fitted(encoder, X))
     Z = np.asarray(Z.toarray() if sp.issparse(Z) else Z, dtype=np.float64)
     if not np.isfinite(Z).all():
         raise ValueError(
@@ -165,6 +172,12 @@ def embed(fitted, X) -> np.ndarray:
             "has diverged, or a step divides by zero."
         )
     return Z
+
+
+def as_fitted(estimator, X):
+    """Return samples with gene names only for an estimator that was fitted with such."""
+    named = hasattr(X, "columns") and not hasattr(estimator, "feature_names_in_")
+    return X.to_numpy() if named else X  # it would warn of them
 
 
 def _fit(entries, fitted, data, splits, seed, runner, content) -> dict[str, list]:

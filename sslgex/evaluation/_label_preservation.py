@@ -11,7 +11,7 @@ from .._encoders import is_fitted
 from .._training.corruption import n_corrupted
 from ..classifier import SSLClassifier
 from ._corrupted import check_rate, corrupted
-from ._held_out import View, check_estimators, look, table
+from ._held_out import View, as_fitted, check_estimators, look, table
 from ._results import require_pandas
 from ._setup import check_entries
 from ._sweep import seed_of
@@ -47,6 +47,8 @@ class LabelPreservation:
 
     Attributes
     ----------
+    entries : list of str
+        Names of the estimators, in the order given.
     rates : ndarray of shape (n_rates,)
         Corruption rates, ascending.
     preserved : dict of str to ndarray of shape (n_rates, 3)
@@ -71,6 +73,7 @@ class LabelPreservation:
         Confidence level of the intervals.
     """
 
+    entries: list[str]
     rates: np.ndarray
     preserved: dict[str, np.ndarray]
     still_right: dict[str, np.ndarray]
@@ -124,7 +127,7 @@ class LabelPreservation:
         Returns
         -------
         frame : pandas.DataFrame
-            Columns "estimator", "rate", "preserved", "preserved_low", "preserved_high" and
+            Columns "entry", "rate", "preserved", "preserved_low", "preserved_high" and
             "chance"; with labels "still_right" and "accuracy" too, each with its "_low" and
             "_high".
 
@@ -135,7 +138,7 @@ class LabelPreservation:
         """
         names = np.array(list(self.preserved), dtype=object)
         columns = {
-            "estimator": np.repeat(names, len(self.rates)),
+            "entry": np.repeat(names, len(self.rates)),
             "rate": np.tile(self.rates, len(names)),
         }
         for what in ("preserved", "still_right", "accuracy"):
@@ -316,6 +319,7 @@ def label_preservation(
 
     judged = {} if y is None else kept
     return LabelPreservation(
+        entries=list(kept),
         rates=rates,
         preserved={k: means(v.same) for k, v in kept.items()},
         still_right={k: means(v.same, v.was_right) for k, v in judged.items()},
@@ -349,12 +353,13 @@ def kept_predictions(fitted, view: View, *, rates: tuple, n_repeats: int) -> Kep
             f"{type(fitted).__name__}, such as {classes.tolist()[0]!r}: pass y as it was fitted "
             "with."
         )
-    clean = np.asarray(fitted.predict(view.X))
+    X = as_fitted(fitted, view.X)
+    clean = np.asarray(fitted.predict(X))
     same, right = np.zeros((2, len(rates), len(clean)))
     for k, rate in enumerate(rates):
         for repeat in range(n_repeats):
             seed = seed_of(view.seed, rate, repeat)
-            seen = np.asarray(fitted.predict(corrupted(view.X, view.donors, rate, seed)))
+            seen = np.asarray(fitted.predict(corrupted(X, view.donors, rate, seed)))
             same[k] += seen == clean
             if y is not None:
                 right[k] += seen == y

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
+from sklearn.frozen import FrozenEstimator
 
 from .._encoders import is_fitted
 from ..base import BaseSSLTransformer
@@ -336,7 +337,10 @@ def _classifiers(estimators):
     found = []
     for name, entry in pairs:
         bare = isinstance(entry, BaseSSLTransformer)
-        encoder = entry.encoder if isinstance(entry, SSLClassifier) else entry if bare else None
+        encoder = entry.encoder if isinstance(entry, SSLClassifier) else None
+        inside = entry.estimator if isinstance(entry, FrozenEstimator) else entry
+        if isinstance(inside, BaseSSLTransformer):
+            encoder = entry
         if is_fitted(encoder):
             raise ValueError(
                 f"{str(name)!r} has a fitted encoder, which cannot be pretrained on less: pass it "

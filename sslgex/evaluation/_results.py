@@ -123,14 +123,15 @@ class CurveResults:
         """
         results = list(results)
         if not results or not all(isinstance(part, cls) for part in results):
-            raise TypeError(f"{cls.__name__} are needed, got {results!r}.")
+            kinds = [type(part).__name__ for part in results]
+            raise TypeError(f"{cls.__name__} are needed, all of one kind, got {kinds}.")
         first = results[0]
         for other in results[1:]:
             if other.content != first.content:
                 raise ValueError(
                     "These results are of different sweeps: other data, splits or labelled "
                     "subsets, so that their differences are not paired. Run both with the same X, "
-                    "y, groups, cv, label_sizes, n_draws, protocol and random_state."
+                    "y, groups, cv, numbers of labels, n_draws, protocol and random_state."
                 )
         names = [name for part in results for name in part.entries]
         if len(set(names)) < len(names):

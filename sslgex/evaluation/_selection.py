@@ -14,6 +14,12 @@ from ._splits import make_splits
 from ._sweep import seed_of
 
 
+def check_fraction(fraction) -> None:
+    """Raise for what is no share of the training samples to hold out."""
+    if not isinstance(fraction, float) or not 0 < fraction <= 0.5:
+        raise ValueError(f"validation_fraction must be in (0, 0.5], got {fraction!r}.")
+
+
 def hold_out(s: int, train: np.ndarray, data: Data, fraction, seed: int) -> tuple:
     """Return the training samples of a split in two parts: to train on, and to choose by.
 
@@ -30,8 +36,6 @@ def hold_out(s: int, train: np.ndarray, data: Data, fraction, seed: int) -> tupl
     seed : int
         Of the sweep.
     """
-    if not isinstance(fraction, float) or not 0 < fraction <= 0.5:
-        raise ValueError(f"validation_fraction must be in (0, 0.5], got {fraction!r}.")
     groups = None if data.groups is None else data.groups[train]
     n_folds = round(1 / fraction)
     try:

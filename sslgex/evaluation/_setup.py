@@ -78,7 +78,7 @@ def check_entries(estimators) -> dict:
         entries = {str(name): estimator for name, estimator in pairs}
     except (TypeError, ValueError):
         raise TypeError(
-            "estimators must be a dict of names and classifiers or a list of such pairs, got "
+            "estimators must be a dict of names and estimators or a list of such pairs, got "
             f"{estimators!r}."
         ) from None
     if not entries:

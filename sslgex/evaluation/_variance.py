@@ -194,7 +194,8 @@ def estimate(results: CurveResults, names: list[str], metric: str) -> Curves:
     ]
     if len(splits) > 1:
         apart = len(splits) / (len(splits) - 1) * (np.diag(overlap).mean() - overlap.mean())
-        between = _between(splits, mean, draws, pool * np.sqrt(max(apart, 0.0)))
+        pool = pool * np.sqrt(max(apart, 0.0))
+        between = _between(splits, mean, draws, pool, alone=results.axis == "profiles")
         terms.append(Term([between], len(splits) - 1, ones))
     return Curves(mean, terms)
 
@@ -306,7 +307,7 @@ def _pool(results, draws, n_draws, share) -> np.ndarray:
     last = half[-1] if len(half) else seen[0]
     pieces = np.where(n_draws > 0, share**2 / np.maximum(n_draws, 1), 0.0).sum(axis=0)
     for k in range(n_sizes):
-        at = min(k, last)
+        at = last if fraction[k] > fraction[last] else k
         F = draws[:, :, at]
         variance = F.T @ F / max(pieces[at], 1e-300) / within[at] * hidden[at]
         values, vectors = np.linalg.eigh(variance)
@@ -314,18 +315,26 @@ def _pool(results, draws, n_draws, share) -> np.ndarray:
     return factor
 
 
-def _between(splits, mean, draws, pool) -> np.ndarray:
-    """Return the factor of what the splits differ by beyond their samples, draws and pools."""
-    n = len(splits)
-    weights = np.outer(_sign(len(mean)), np.ones(mean.shape[1]) / mean.shape[1])
+def _between(splits, mean, draws, pool, *, alone: bool) -> np.ndarray:
+    """Return the factor of what the splits differ by beyond their samples, draws and pools.
+
+    By the mean over the sizes, which share an encoder, or, where each has one of its own
+    (``alone``), whose luck that mean would average away, by all sizes one by one.
+    """
+    n, n_sizes = len(splits), mean.shape[1]
+    weights = np.eye(n_sizes) if alone else np.full((n_sizes, 1), 1 / n_sizes)
+
+    def summed(factor: np.ndarray) -> np.ndarray:
+        return np.einsum("...ek,e->...k", factor, _sign(len(mean))) @ weights
+
     effects = np.nan_to_num(np.stack([split.mean - mean for split in splits]))
-    seen = ((effects * weights).sum(axis=(1, 2)) ** 2).sum() / (n - 1)
+    seen = (summed(effects) ** 2).sum() / (n - 1)
     # Test samples that the splits share do not set them apart.
-    units = np.zeros((n, 1 + max(int(split.units.max()) for split in splits)))
+    n_units = 1 + max(int(split.units.max()) for split in splits)
+    units = np.zeros((n, n_units, weights.shape[1]))
     for row, split in zip(units, splits, strict=True):
-        row[split.units] = (split.unit_effects * weights).sum(axis=(1, 2))
+        row[split.units] = summed(split.unit_effects)
     expected = ((units - units.mean(axis=0)) ** 2).sum() / (n - 1)
-    expected += n * ((draws * weights).sum(axis=1) ** 2).sum()
-    expected += ((pool * weights).sum(axis=(1, 2)) ** 2).sum()
+    expected += n * (summed(draws) ** 2).sum() + (summed(pool) ** 2).sum()
     more = max(0.0, 1 - expected / seen) if seen > 0 else 0.0
     return effects * np.sqrt(more / (n * (n - 1)))

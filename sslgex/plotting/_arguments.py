@@ -33,6 +33,8 @@ def check_names(asked, there, what: str) -> list[str]:
     missing = [name for name in names if name not in there]
     if missing:
         raise ValueError(f"{what} has {missing}, but there are only {list(there)}.")
+    if what == "entries" and not names:
+        raise ValueError("entries is empty: name at least one, or pass None for all.")
     return names
 
 

@@ -1,7 +1,5 @@
 """The convergence curve as a picture."""
 
-import numpy as np
-
 from ..evaluation._convergence import ConvergenceResults, convergence_curve
 from ._curves import CurveDisplay
 from ._style import size_name
@@ -175,8 +173,7 @@ class ConvergenceDisplay(CurveDisplay):
     def _is_level(self, name: str) -> bool:
         if len(self.epochs) == 1:
             return False  # a point without a marker could not be seen
-        parts = [part for outcome in self.results.outcomes[name] for part in outcome]
-        return all(np.array_equal(part[1:], part[:-1], equal_nan=True) for part in parts)
+        return name in self.results.levels
 
     def _what(self) -> str:
         n = size_name(round(float(self.results.n_labels.mean())))

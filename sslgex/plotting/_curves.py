@@ -43,8 +43,6 @@ class CurveDisplay:
         self.results = join(results, self._kind, self._sweep)
         self.metric = self.results.scoring[0] if metric is None else metric
         self.entries = check_names(entries, self.results.entries, "entries")
-        if not self.entries:
-            raise ValueError("entries is empty: name at least one, or pass None for all.")
         self.level = level
         chosen = replace(self.results, entries=self.entries)
         self.scores = mean_scores(chosen, metric=self.metric, level=level)

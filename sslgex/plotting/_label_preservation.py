@@ -64,8 +64,6 @@ class LabelPreservationDisplay:
             raise TypeError(f"results must be what label_preservation returned, got {results!r}.")
         self.results = results
         self.entries = check_names(entries, results.preserved, "entries")
-        if not self.entries:
-            raise ValueError("entries is empty: name at least one, or pass None for all.")
 
     @classmethod
     def from_results(cls, results, *, entries=None, ax=None) -> Self:

@@ -324,8 +324,11 @@ def _between(splits, mean, draws, pool, *, alone: bool) -> np.ndarray:
     n, n_sizes = len(splits), mean.shape[1]
     weights = np.eye(n_sizes) if alone else np.full((n_sizes, 1), 1 / n_sizes)
 
+    def of_entries(factor: np.ndarray) -> np.ndarray:
+        return np.einsum("...ek,e->...k", factor, _sign(len(mean)))
+
     def summed(factor: np.ndarray) -> np.ndarray:
-        return np.einsum("...ek,e->...k", factor, _sign(len(mean))) @ weights
+        return of_entries(factor) @ weights
 
     effects = np.nan_to_num(np.stack([split.mean - mean for split in splits]))
     seen = (summed(effects) ** 2).sum() / (n - 1)
@@ -335,6 +338,7 @@ def _between(splits, mean, draws, pool, *, alone: bool) -> np.ndarray:
     for row, split in zip(units, splits, strict=True):
         row[split.units] = summed(split.unit_effects)
     expected = ((units - units.mean(axis=0)) ** 2).sum() / (n - 1)
-    expected += n * (summed(draws) ** 2).sum() + (summed(pool) ** 2).sum()
+    expected += n * (of_entries(draws) ** 2 @ weights**2).sum()  # another draw at every size
+    expected += (summed(pool) ** 2).sum()
     more = max(0.0, 1 - expected / seen) if seen > 0 else 0.0
     return effects * np.sqrt(more / (n * (n - 1)))

@@ -9,6 +9,7 @@ pretraining and, which the study has not, against tuned linear models.
 
 import argparse
 import warnings
+from itertools import combinations
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -65,7 +66,32 @@ def table(results, setting: Setting) -> str:
             saved = labels_saved(results, entry, metric)
             lines.append(f"| {entry} | {scores} | {' | '.join(gaps)} | {saved} |")
         lines.append("")
-    return "\n".join(lines)
+    return "\n".join([*lines, *differences(results)])
+
+
+def differences(results) -> list[str]:
+    """Return the unfrozen methods against the baseline and each other, size by size."""
+    names = [f"{name} unfrozen" for name in METHODS]
+    pairs = [(name, BASELINE) for name in names]
+    pairs += list(combinations(names, 2))
+    head = " | ".join(f"{size:g} labels" for size in results.label_sizes)
+    lines = [
+        f"| accuracy, points | {head} | all |",
+        "|---" * (len(results.label_sizes) + 2) + "|",
+    ]
+    for a, b in pairs:
+        found = compare(results, a, b, metric="accuracy")
+        all_sizes = (found.gain, *found.gain_interval)
+        cells = [*zip(found.difference, *found.interval.T, strict=True), all_sizes]
+        cells = [
+            f"{100 * d:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})" for d, low, high in cells
+        ]
+        lines.append(f"| {a} minus {b} | {' | '.join(cells)} |")
+    for name in (*names, BASELINE):
+        spread = 100 * results.scores("accuracy")[name].std(axis=(0, 2))
+        cells = " | ".join(f"{points:.1f}" for points in spread)
+        lines.append(f"| standard deviation of {name} | {cells} | |")
+    return [*lines, ""]
 
 
 def labels_saved(results, entry: str, metric: str) -> str:

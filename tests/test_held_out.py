@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import Ridge
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -195,12 +196,17 @@ def test_where_all_are_fitted_all_samples_are_looked_at_and_nothing_is_fitted():
 
 
 def test_fitted_and_unfitted_ones_are_looked_at_on_the_same_samples():
-    entries = {"fitted": Spy().fit(MORE), "unfitted": Spy()}
+    entries = {"fitted": FrozenEstimator(Spy().fit(MORE)), "unfitted": Spy()}
     found = look(rows_of, entries, X, cv=3, random_state=0)
     assert found["fitted"] == found["unfitted"]
     assert len(seen("fit")) == 1 + 3
     with pytest.raises(NotFittedError):
         check_is_fitted(entries["unfitted"])
+
+
+def test_a_fitted_one_beside_others_may_have_seen_the_samples():
+    with pytest.warns(UserWarning, match="'fitted' is fitted, used as it is, beside others"):
+        look(rows_of, {"fitted": Spy().fit(X), "unfitted": Spy()}, X, cv=3, random_state=0)
 
 
 def test_a_pool_that_nobody_is_fitted_on_is_a_warning():

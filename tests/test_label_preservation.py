@@ -447,7 +447,7 @@ def test_the_table_has_all_shares(found):
         *(f"accuracy{end}" for end in ("", "_low", "_high")),
         "chance",
     ]
-    row = frame.query("estimator == 'genes' and rate == 0.4")
+    row = frame.query("entry == 'genes' and rate == 0.4")
     assert row.preserved_low.item() == found.preserved["genes"][3, 1]
     assert row.accuracy_high.item() == found.accuracy["genes"][3, 2]
     assert row.chance.item() == found.chance["genes"]

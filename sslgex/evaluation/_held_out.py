@@ -175,9 +175,12 @@ def embed(fitted, X) -> np.ndarray:
 
 
 def as_fitted(estimator, X):
-    """Return samples with gene names only for an estimator that was fitted with such."""
-    named = hasattr(X, "columns") and not hasattr(estimator, "feature_names_in_")
-    return X.to_numpy() if named else X  # it would warn of them
+    """Return samples without gene names for an estimator that was fitted without, and would warn.
+
+    One that keeps no account of its features, such as a user's own, gets what there is.
+    """
+    nameless = hasattr(estimator, "n_features_in_") and not hasattr(estimator, "feature_names_in_")
+    return X.to_numpy() if nameless and hasattr(X, "columns") else X
 
 
 def _fit(entries, fitted, data, splits, seed, runner, content) -> dict[str, list]:

@@ -317,6 +317,20 @@ def test_a_pool_shows_in_the_sizes_that_were_fitted():
     assert pools[1][2] == pools[1][0] == pools[0][0]
 
 
+def test_a_pool_is_as_well_known_as_at_the_size_that_it_was_estimated_at():
+    # With 80 of 90 labelled all draws are nearly the same, but for their interaction with the
+    # test samples; what is known of the pool is what 40 labels told.
+    rng = np.random.default_rng(20)
+    y = np.zeros(40, dtype=int)
+    values = np.concatenate([gaussian(rng, 8, 40, 0.1, spread, 0.3) for spread in (0.5, 0.0)])
+    results = results_of({"a": [with_scores(values, y)]}, y, [40], sizes=[40, 80], n_train=90)
+    curves = estimate(results, ["a"], LOSS)
+    draws, pool = (share[1] for share in curves.terms[1].shares)
+    assert draws < 0.6 < pool
+    (_, fewer), (_, most) = (curves.contrast(size[None]) for size in np.eye(2))
+    assert 0.9 * fewer < most
+
+
 def test_one_group_of_test_samples_gives_no_verdict():
     # Its own spread is unknown: the interval would be that of the draws.
     y = np.zeros(30, dtype=int)

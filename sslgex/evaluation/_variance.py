@@ -47,17 +47,24 @@ class Term(NamedTuple):
         Entries and sizes are flattened in F'F.
     dof : float
         Degrees of freedom of the estimate.
-    share : ndarray of shape (n_sizes,)
-        Of the mean square that was seen, what is left after the interaction is subtracted.
+    shares : list of ndarray of shape (n_sizes,)
+        Per factor, of the mean square that it was estimated from, what is left after the
+        interaction is subtracted.
     """
 
     factors: list[np.ndarray]
     dof: float
-    share: np.ndarray
+    shares: list[np.ndarray]
 
     def variance(self, weights: np.ndarray) -> float:
         """Return the variance of a weighted sum of the scores."""
         return sum(((F * weights).sum(axis=(1, 2)) ** 2).sum() for F in self.factors)
+
+    def seen(self, weights: np.ndarray) -> float:
+        """Return the same before the interaction was subtracted."""
+        wide = [weights / np.sqrt(np.maximum(share, 1e-2)) for share in self.shares]
+        pairs = zip(self.factors, wide, strict=True)
+        return sum(((F * w).sum(axis=(1, 2)) ** 2).sum() for F, w in pairs)
 
 
 @dataclass(frozen=True)
@@ -88,9 +95,7 @@ class Curves:
         if total == 0:
             return 0.0, np.inf
         # A difference of mean squares is as uncertain as what it was subtracted from.
-        seen = np.array(
-            [term.variance(weights / np.sqrt(np.maximum(term.share, 1e-2))) for term in self.terms]
-        )
+        seen = np.array([term.seen(weights) for term in self.terms])
         return total, total**2 / (seen**2 / [term.dof for term in self.terms]).sum()
 
     def covariance(self, entry_weights: np.ndarray) -> np.ndarray:
@@ -186,17 +191,17 @@ def estimate(results: CurveResults, names: list[str], metric: str) -> Curves:
     draws, left = _draws(splits, n_draws, share)
     likeness = max(float(np.mean([split.likeness for split in splits])), 1.0)
     overlap = likeness * _overlap(results)
-    pool = _pool(results, draws, n_draws, share)
+    pool, left_of_pool = _pool(results, draws, left, n_draws, share)
     n_free = max(float(np.maximum(n_draws - 1, 0).sum(axis=0).max()), 1.0)
     terms = [
-        Term([rows], max(n_units, 1), ones),
-        Term([draws, pool * np.sqrt(overlap.mean())], n_free, left),
+        Term([rows], max(n_units, 1), [ones]),
+        Term([draws, pool * np.sqrt(overlap.mean())], n_free, [left, left_of_pool]),
     ]
     if len(splits) > 1:
         apart = len(splits) / (len(splits) - 1) * (np.diag(overlap).mean() - overlap.mean())
         pool = pool * np.sqrt(max(apart, 0.0))
         between = _between(splits, mean, draws, pool, alone=results.axis == "profiles")
-        terms.append(Term([between], len(splits) - 1, ones))
+        terms.append(Term([between], len(splits) - 1, [ones]))
     return Curves(mean, terms)
 
 
@@ -283,16 +288,18 @@ def _overlap(results) -> np.ndarray:
     return parts @ parts.T
 
 
-def _pool(results, draws, n_draws, share) -> np.ndarray:
+def _pool(results, draws, left, n_draws, share) -> tuple[np.ndarray, np.ndarray]:
     """Return the factor of the pool, for an overlap of 1: of a pool of one sample.
 
     What all draws have in common by coming from one pool; a symmetric root, so that the sizes share
-    the pool's luck.
+    the pool's luck. With it the share of the draws' spread that is not interaction, of the sizes
+    that the factor was estimated at.
     """
     n_entries, n_sizes = draws.shape[1:]
     factor = np.zeros((n_entries, n_entries, n_sizes))
+    left = left.copy()
     if results.protocol != "resample":
-        return factor  # the draws differ in seeds, not in labels
+        return factor, left  # the draws differ in seeds, not in labels
     n = results.n_labels.mean(axis=0)
     fraction = (results.n_labels / [[len(train)] for train, _ in results.splits]).mean(axis=0)
     # Of the variance of a new subset: what shows within one pool, and N times what does not.
@@ -302,17 +309,18 @@ def _pool(results, draws, n_draws, share) -> np.ndarray:
     # draws hardly differ: there it is that of the largest size that leaves half of them out.
     seen = np.flatnonzero((n_draws > 1).any(axis=0) & (fraction < 1))
     if not len(seen):
-        return factor
+        return factor, left
     half = seen[fraction[seen] <= 0.5]
     last = half[-1] if len(half) else seen[0]
     pieces = np.where(n_draws > 0, share**2 / np.maximum(n_draws, 1), 0.0).sum(axis=0)
     for k in range(n_sizes):
         at = last if fraction[k] > fraction[last] else k
+        left[k] = left[at]
         F = draws[:, :, at]
         variance = F.T @ F / max(pieces[at], 1e-300) / within[at] * hidden[at]
         values, vectors = np.linalg.eigh(variance)
         factor[:, :, k] = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
-    return factor
+    return factor, left
 
 
 def _between(splits, mean, draws, pool, *, alone: bool) -> np.ndarray:

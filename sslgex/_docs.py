@@ -1,4 +1,4 @@
-"""The documentation that the three transformers share, written once."""
+"""Documentation that classes share, written once; here that of the three transformers."""
 
 import inspect
 
@@ -98,8 +98,13 @@ def shared_documentation(cls: type) -> type:
         "<shared parameters>": PARAMETERS.replace("{early_stopping}", stopping),
         "<shared attributes>": ATTRIBUTES,
     }
+    fill(cls, texts)
+    return cls
+
+
+def fill(cls: type, texts: dict[str, str]) -> None:
+    """Put texts in the places of their marks in the class's docstring."""
     doc = inspect.cleandoc(cls.__doc__ or "")
     for mark, text in texts.items():
         doc = doc.replace(mark, text)
     cls.__doc__ = doc
-    return cls

@@ -17,7 +17,7 @@ from sklearn.naive_bayes import GaussianNB
 from sslgex import ScarfTransformer, SSLClassifier, VimeTransformer
 from sslgex.evaluation import LabelEfficiencyResults, compare, label_efficiency_curve
 from sslgex.evaluation._architecture import ArchitectureResults, architecture_sweep
-from sslgex.evaluation._shapes import generate, methods_of
+from sslgex.evaluation._shapes import check_methods, generate
 from sslgex.plotting._architecture import ArchitectureDisplay
 
 N, GENES = 72, 8
@@ -346,7 +346,7 @@ def test_a_method_may_not_be_called_as_the_baseline_is():
 
 
 def test_what_is_no_dict_is_refused():
-    with raises("estimators must be a dict", error=TypeError):
+    with raises("estimators must be an estimator, a dict", error=TypeError):
         sweep(5)
 
 
@@ -355,7 +355,7 @@ def test_what_is_no_dict_is_refused():
 
 def test_a_bare_pretrainer_is_a_classifier_with_it():
     encoder = scarf()
-    ((name, entry),) = methods_of({"SCARF": encoder})
+    ((name, entry),) = check_methods({"SCARF": encoder}).items()
     assert name == "SCARF"
     assert str(entry) == str(SSLClassifier(encoder))
 

@@ -387,7 +387,7 @@ def test_without_any_epochs_their_number_must_be_given(data):
     ("estimators", "error", "message"),
     [
         ({}, ValueError, "estimators is empty"),
-        ("scratch", TypeError, "must be a dict of names and estimators"),
+        ("scratch", TypeError, "must be an estimator, a dict of names"),
         ({"class": ScarfTransformer}, TypeError, "is the class ScarfTransformer"),
         ([("a", SCARF), ("a", SCARF)], ValueError, "Names must be unique"),
     ],

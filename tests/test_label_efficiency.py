@@ -964,8 +964,7 @@ def test_entries_may_be_a_list_of_pairs():
     [
         ({}, ["estimators is empty"], ValueError),
         ([("a", Spy()), ("a", Spy())], ["Names must be unique", "['a', 'a']"], ValueError),
-        ([Spy(), Spy()], ["estimators must be a dict", "pairs"], TypeError),
-        (Spy(), ["estimators must be a dict"], TypeError),
+        ([Spy(), Spy()], ["estimators must be an estimator, a dict", "pairs"], TypeError),
         ({"a": Spy}, ["'a' is the class Spy; pass an instance"], TypeError),
         ({"a": PCA()}, ["'a' is PCA()", "no scikit-learn classifier"], TypeError),
         (

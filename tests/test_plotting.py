@@ -617,7 +617,7 @@ def test_what_cannot_be_drawn(data, entries, results):
         LabelEfficiencyDisplay.from_results({"genes": 1.0})
     with pytest.raises(ValueError, match="take n_draws=2 or more"):
         LabelEfficiencyDisplay.from_estimator(entries, data[0], None, label_sizes=[20], n_draws=1)
-    with pytest.raises(TypeError, match="estimators must be a dict"):
+    with pytest.raises(TypeError, match="estimators must be an estimator, a dict"):
         LabelEfficiencyDisplay.from_estimator(3, *data, label_sizes=[20])
 
 

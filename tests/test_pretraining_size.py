@@ -417,7 +417,7 @@ def test_fitted_encoders_are_refused():
 def test_what_is_no_entry_is_refused():
     with raises("'it' is PCA", "no scikit-learn classifier", error=TypeError):
         curve({"it": PCA()})
-    with raises("estimators must be a dict", error=TypeError):
+    with raises("estimators must be an estimator, a dict", error=TypeError):
         curve(5)
 
 

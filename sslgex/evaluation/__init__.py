@@ -4,9 +4,11 @@ from ._alignment import AlignmentUniformity, alignment_uniformity
 from ._architecture import ArchitectureResults, architecture_sweep
 from ._baselines import default_baselines
 from ._comparison import Comparison, compare
-from ._convergence import ConvergenceResults, convergence_curve
+from ._convergence import convergence_curve
+from ._convergence_results import ConvergenceResults
 from ._label_efficiency import label_efficiency_curve
-from ._label_preservation import LabelPreservation, label_preservation
+from ._label_preservation import label_preservation
+from ._label_preservation_results import LabelPreservation
 from ._leakage import audit_leakage
 from ._leakage_report import LeakageReport
 from ._pretraining_size import PretrainingSizeResults, pretraining_size_curve

@@ -9,8 +9,8 @@ from ._draws import draw_subsets, resolve_sizes
 from ._metrics import Outcome
 from ._results import LabelEfficiencyResults, require_pandas
 from ._selection import check_fraction, choose, hold_out, with_selected
-from ._setup import check_entries, check_n_draws, check_scoring, set_up
-from ._shapes import check_counts, entry_name, generate, methods_of, name_baselines
+from ._setup import check_n_draws, check_scoring, set_up
+from ._shapes import check_counts, check_methods, entry_name, generate, name_baselines
 from ._sweep import Sweep
 
 
@@ -178,7 +178,7 @@ def architecture_sweep(
 
     Parameters
     ----------
-    estimators : dict of str to SSLClassifier or pretrainer, or list of such pairs
+    estimators : SSLClassifier or pretrainer, dict of str to such, or list of such pairs
         The methods: an `SSLClassifier` with an unfitted pretrainer, or a bare pretrainer, taken as
         ``SSLClassifier(pretrainer)``. The baseline of a method is its classifier with
         ``encoder=None``; methods that differ in the encoder only share it.
@@ -281,7 +281,7 @@ def architecture_sweep(
     >>> found.gain("SCARF").shape
     (2, 1, 3)
     """
-    methods = check_entries(methods_of(estimators))
+    methods = check_methods(estimators)
     depths, widths = check_counts(depths, "depths"), check_counts(widths, "widths")
     check_fraction(validation_fraction)
     if select not in (None, "validation"):

@@ -1,6 +1,6 @@
 """Fitted on training samples, looked at on held-out ones: what diagnoses of encoders share."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 import joblib
@@ -14,6 +14,7 @@ from .._encoders import is_fitted, seeded_clone
 from .._training.warning import warn_user
 from ..classifier import SSLClassifier
 from ._cache import Cache
+from ._entries import check_estimators
 from ._fits import Data, Pretrained, pretrain, wants_unlabeled
 from ._profiles import Profiles, check_profiles
 from ._runner import Runner
@@ -123,30 +124,6 @@ def look(
     found = runner.run(_diagnose, batches, "held-out samples")
     n = len(splits)
     return {name: [found[i * n + s][0] for s in range(n)] for i, name in enumerate(entries)}
-
-
-def check_estimators(estimators) -> dict:
-    """Return the estimators by name; a single one is named by its class."""
-    if hasattr(estimators, "get_params") and not isinstance(estimators, type):
-        return {type(estimators).__name__: estimators}
-    try:
-        pairs = list(estimators.items() if isinstance(estimators, Mapping) else estimators)
-        entries = {str(name): estimator for name, estimator in pairs}
-    except (TypeError, ValueError):
-        raise TypeError(
-            "estimators must be an estimator, a dict of names and estimators, or a list of such "
-            f"pairs, got {estimators!r}."
-        ) from None
-    if not entries:
-        raise ValueError("estimators is empty: name at least one.")
-    if len(entries) < len(pairs):
-        raise ValueError(f"Names must be unique, got {[name for name, _ in pairs]}.")
-    for name, entry in entries.items():
-        if isinstance(entry, type):
-            raise TypeError(f"{name!r} is the class {entry.__name__}; pass an instance of it.")
-        if not hasattr(entry, "get_params"):
-            raise TypeError(f"{name!r} is {entry!r}, which is no scikit-learn estimator.")
-    return entries
 
 
 def check_embeds(name: str, estimator) -> None:

@@ -3,8 +3,9 @@
 import numpy as np
 
 from ._draws import draw_subsets, resolve_sizes
+from ._entries import check_entries
 from ._results import LabelEfficiencyResults
-from ._setup import check_entries, check_n_draws, check_scoring, set_up
+from ._setup import check_n_draws, check_scoring, set_up
 from ._sweep import Sweep
 
 
@@ -33,7 +34,7 @@ def label_efficiency_curve(
 
     Parameters
     ----------
-    estimators : dict of str to classifier, or list of (str, classifier)
+    estimators : classifier, dict of str to classifier, or list of (str, classifier)
         The entries.
 
         - An `SSLClassifier` with an unfitted encoder (a pretrainer, or any transformer): the

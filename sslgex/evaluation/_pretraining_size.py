@@ -1,20 +1,16 @@
 """The curve over pretraining sizes: how many profiles without labels pretraining needs."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
-from sklearn.frozen import FrozenEstimator
 
-from .._encoders import is_fitted
-from ..base import BaseSSLTransformer
-from ..classifier import SSLClassifier
 from ._draws import draw_subsets, resolve_sizes
+from ._entries import check_entries
 from ._fits import to_pretrain, wants_unlabeled
 from ._pools import check_smallest, nested_pools, resolve_shares
 from ._results import CurveResults
-from ._setup import check_entries, check_n_draws, check_scoring, set_up
+from ._setup import check_n_draws, check_scoring, set_up
 from ._sweep import Sweep, hash_of, seed_of
 
 ORDER = 1  # sets the seed of the order of profiles apart from those of labelled subsets
@@ -26,40 +22,7 @@ class PretrainingSizeResults(CurveResults):
 
     Attributes
     ----------
-    entries : list of str
-        Names of the entries, in the order given.
-    n_labels : ndarray of shape (n_splits, n_sizes), int
-        Labelled samples of every split, the same at all sizes.
-    n_draws : int
-        Draws per split.
-    scoring : tuple of str
-        The metrics asked for.
-    protocol : str
-        How labelled subsets were drawn.
-    classes : ndarray of shape (n_classes,)
-        The labels.
-    y : ndarray of shape (n_samples,), int
-        Codes of the samples' labels.
-    groups : ndarray of shape (n_samples,), int or None
-        Codes of the samples' groups.
-    splits : list of (train, test)
-        Rows of X.
-    subsets : list of list of list of ndarray
-        Rows of X that have labels, per split, size (the same at all) and draw.
-    outcomes : dict of str to list of Outcome
-        Per entry and split the arrays ``predicted`` (codes), ``p_true`` and ``confidence``
-        (probability of the true and of the predicted class), each of shape
-        (n_sizes, n_draws, n_test).
-    pretrain_seconds : dict of str to ndarray of shape (n_splits,)
-        Seconds of pretraining, of all sizes together; 0 for entries without. Entries that share
-        an encoder share these.
-    fit_seconds : dict of str to ndarray of shape (n_splits, n_sizes, n_draws)
-        Seconds of fitting; NaN where that failed.
-    loss_curves : dict of str to list of list of list of float
-        Per entry, split and size the pretraining loss of every epoch; empty without.
-    content : str
-        A hash of `X`, labels, groups, splits, labelled subsets and of the rows pretrained on:
-        results can be compared if it is equal.
+    <shared attributes>
     pretrain_sizes : ndarray of shape (n_sizes,)
         As asked for, ascending: counts, or shares of the profiles there are.
     n_pretrain : ndarray of shape (n_splits, n_sizes), int
@@ -70,6 +33,12 @@ class PretrainingSizeResults(CurveResults):
         Labelled samples, as asked for: a count, or a proportion of the training samples.
     levels : list of str
         Entries that learn nothing without labels: fitted once, shown at every size.
+
+    Notes
+    -----
+    A size is a number of profiles pretrained on; the labelled samples are the same at all of them.
+    The seconds of pretraining are those of all sizes together, the loss curves are lists of one per
+    size, and `content` is of the profiles pretrained on too.
     """
 
     title = "Pretraining size"
@@ -180,7 +149,7 @@ def pretraining_size_curve(
 
     Parameters
     ----------
-    estimators : dict of str to classifier or pretrainer, or list of such pairs
+    estimators : classifier or pretrainer, dict of str to such, or list of such pairs
         The entries.
 
         - An `SSLClassifier` with an unfitted encoder (a pretrainer, or any transformer), or a bare
@@ -271,7 +240,7 @@ def pretraining_size_curve(
     >>> results.n_pretrain.tolist()
     [[6, 60], [6, 60]]
     """
-    entries = check_entries(_classifiers(estimators))
+    entries = check_entries(estimators, wrap=True, unfitted="which cannot be pretrained on less")
     if np.ndim(label_size) != 0:
         raise ValueError(
             f"label_size must be one number, got {label_size!r}: the curve goes along profiles to "
@@ -325,29 +294,6 @@ def pretraining_size_curve(
         subsets=subsets,
         **sweep.run(entries, runner),
     )
-
-
-def _classifiers(estimators):
-    """Return the entries with bare pretrainers as classifiers; raise for fitted encoders."""
-    try:
-        pairs = list(estimators.items() if isinstance(estimators, Mapping) else estimators)
-        pairs = [(name, estimator) for name, estimator in pairs]
-    except (TypeError, ValueError):
-        return estimators  # check_entries says what is wrong with them
-    found = []
-    for name, entry in pairs:
-        bare = isinstance(entry, BaseSSLTransformer)
-        encoder = entry.encoder if isinstance(entry, SSLClassifier) else None
-        inside = entry.estimator if isinstance(entry, FrozenEstimator) else entry
-        if isinstance(inside, BaseSSLTransformer):
-            encoder = entry
-        if is_fitted(encoder):
-            raise ValueError(
-                f"{str(name)!r} has a fitted encoder, which cannot be pretrained on less: pass it "
-                "unfitted, clone(encoder), out of its FrozenEstimator if it is in one."
-            )
-        found.append((name, SSLClassifier(entry) if bare else entry))
-    return found
 
 
 def _listed(positions: np.ndarray) -> str:

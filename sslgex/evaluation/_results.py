@@ -5,7 +5,43 @@ from typing import ClassVar, Self
 
 import numpy as np
 
+from .._docs import fill
 from ._metrics import METRICS, Outcome, score
+
+SHARED = """\
+entries : list of str
+    Names of the entries, in the order given.
+n_labels : ndarray of shape (n_splits, n_sizes), int
+    Labelled samples of every split and size.
+n_draws : int
+    Draws of labelled samples per split and size.
+scoring : tuple of str
+    The metrics asked for.
+protocol : str
+    How labelled subsets were drawn.
+classes : ndarray of shape (n_classes,)
+    The labels.
+y : ndarray of shape (n_samples,), int
+    Codes of the samples' labels.
+groups : ndarray of shape (n_samples,), int or None
+    Codes of the samples' groups.
+splits : list of (train, test)
+    Rows of X.
+subsets : list of list of list of ndarray
+    Rows of X that have labels, per split, size and draw.
+outcomes : dict of str to list of Outcome
+    Per entry and split the arrays ``predicted`` (codes), ``p_true`` and ``confidence``
+    (probability of the true and of the predicted class), each of shape
+    (n_sizes, n_draws, n_test).
+pretrain_seconds : dict of str to ndarray of shape (n_splits,)
+    Seconds of pretraining; 0 for entries without. Entries that share an encoder share these.
+fit_seconds : dict of str to ndarray of shape (n_splits, n_sizes, n_draws)
+    Seconds of fitting; NaN where that failed.
+loss_curves : dict of str to list of list of float
+    Per entry and split the pretraining loss of every epoch; empty without.
+content : str
+    A hash of all that results must have in common to be compared: `X`, labels, groups, splits and
+    labelled subsets."""
 
 
 @dataclass(frozen=True, repr=False, eq=False, kw_only=True)
@@ -48,6 +84,10 @@ class CurveResults:
     content: str
     _kept: dict = field(default_factory=dict)
 
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        fill(cls, {"<shared attributes>": SHARED})
+
     @property
     def sizes(self) -> np.ndarray:
         raise NotImplementedError
@@ -79,7 +119,7 @@ class CurveResults:
         """Return the entry with the highest mean score over the range of sizes.
 
         That is the area under its curve, as in the mean gain of `compare`: a size counts for the
-        labels it stands for.
+        stretch of the axis that it stands for.
 
         Parameters
         ----------
@@ -215,39 +255,7 @@ class LabelEfficiencyResults(CurveResults):
 
     Attributes
     ----------
-    entries : list of str
-        Names of the entries, in the order given.
-    n_labels : ndarray of shape (n_splits, n_sizes), int
-        What they come to in every split.
-    n_draws : int
-        Draws per split and size.
-    scoring : tuple of str
-        The metrics asked for.
-    protocol : str
-        How labelled subsets were drawn.
-    classes : ndarray of shape (n_classes,)
-        The labels.
-    y : ndarray of shape (n_samples,), int
-        Codes of the samples' labels.
-    groups : ndarray of shape (n_samples,), int or None
-        Codes of the samples' groups.
-    splits : list of (train, test)
-        Rows of X.
-    subsets : list of list of list of ndarray
-        Rows of X that have labels, per split, size and draw.
-    outcomes : dict of str to list of Outcome
-        Per entry and split the arrays ``predicted`` (codes), ``p_true`` and ``confidence``
-        (probability of the true and of the predicted class), each of shape
-        (n_sizes, n_draws, n_test).
-    pretrain_seconds : dict of str to ndarray of shape (n_splits,)
-        Seconds of pretraining; 0 for entries without. Entries that share an encoder share these.
-    fit_seconds : dict of str to ndarray of shape (n_splits, n_sizes, n_draws)
-        Seconds of fitting; NaN where that failed.
-    loss_curves : dict of str to list of list of float
-        Per entry and split the pretraining loss of every epoch; empty without.
-    content : str
-        A hash of `X`, labels, groups, splits and labelled subsets: results can be compared if it
-        is equal.
+    <shared attributes>
     label_sizes : ndarray of shape (n_sizes,)
         Labelled samples, ascending: counts, or proportions of the training samples.
     """

@@ -1,17 +1,11 @@
-"""What every sweep is asked: entries, samples, splits, seeds; checked before anything runs."""
+"""What every sweep is asked: samples, splits, seeds, metrics; checked before anything runs."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.base import is_classifier
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_consistent_length, check_random_state
 
-from .._encoders import is_fitted
 from .._labels import check_classes, check_labels
-from .._training.warning import warn_user
-from ..classifier import SSLClassifier
 from ._cache import Cache
 from ._fits import Data
 from ._metrics import METRICS, NEED_PROBABILITIES
@@ -69,54 +63,6 @@ def check_seed(random_state, cache) -> int:
             f"not {random_state!r}."
         )
     return int(check_random_state(random_state).randint(2**31 - 1))
-
-
-def check_entries(estimators) -> dict:
-    """Return the entries by name; raise unless all are classifiers."""
-    try:
-        pairs = list(estimators.items() if isinstance(estimators, Mapping) else estimators)
-        entries = {str(name): estimator for name, estimator in pairs}
-    except (TypeError, ValueError):
-        raise TypeError(
-            "estimators must be a dict of names and estimators or a list of such pairs, got "
-            f"{estimators!r}."
-        ) from None
-    if not entries:
-        raise ValueError("estimators is empty: name at least one classifier.")
-    if len(entries) < len(pairs):
-        raise ValueError(f"Names must be unique, got {[name for name, _ in pairs]}.")
-    for name, entry in entries.items():
-        if isinstance(entry, type):
-            raise TypeError(f"{name!r} is the class {entry.__name__}; pass an instance of it.")
-        if not (hasattr(entry, "get_params") and is_classifier(entry)):
-            raise TypeError(
-                f"{name!r} is {entry!r}, which is no scikit-learn classifier. A pretrainer goes "
-                "into one: SSLClassifier(ScarfTransformer(), mode='frozen')."
-            )
-        _check_encoders(name, entry)
-    return entries
-
-
-def _check_encoders(name: str, entry) -> None:
-    """Warn of encoders that may have seen test samples, or that nobody pretrains on the pool."""
-    inside = [entry, *entry.get_params(deep=True).values()]
-    for part in [part for part in inside if isinstance(part, SSLClassifier)]:
-        if part.encoder is None or isinstance(part.encoder, FrozenEstimator):
-            continue
-        if is_fitted(part.encoder):
-            warn_user(
-                f"{name!r} has a fitted encoder, used as it is: if that was pretrained on samples "
-                "that are tested here, its scores are too good. Pass it unfitted, clone(encoder), "
-                "to have it fitted within each split, or in a FrozenEstimator if it has seen none "
-                "of them."
-            )
-        elif part is not entry:
-            warn_user(
-                f"{name!r} has its SSLClassifier inside a {type(entry).__name__}: its encoder is "
-                "pretrained on the labelled samples alone, anew for every fit. To use all training "
-                "samples make the SSLClassifier the entry, and put what comes before the encoder "
-                "into it: SSLClassifier(make_pipeline(scaler, encoder))."
-            )
 
 
 def check_n_draws(n_draws, protocol: str) -> int:

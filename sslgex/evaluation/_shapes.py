@@ -1,14 +1,11 @@
 """Methods and their baselines in every depth and width, as entries of one sweep."""
 
-from collections.abc import Mapping
-
 import numpy as np
 from sklearn.base import clone
-from sklearn.frozen import FrozenEstimator
 
-from .._encoders import is_fitted
 from ..base import BaseSSLTransformer
 from ..classifier import SSLClassifier
+from ._entries import check_entries
 from ._runner import Runner
 from ._sweep import hash_of
 
@@ -18,48 +15,28 @@ def entry_name(name: str, depth: int, width: int) -> str:
     return f"{name}, {depth} x {width}"
 
 
-def methods_of(estimators):
-    """Return the methods as classifiers with an unfitted pretrainer; raise for anything else."""
-    try:
-        pairs = list(estimators.items() if isinstance(estimators, Mapping) else estimators)
-        pairs = [(str(name), estimator) for name, estimator in pairs]
-    except (TypeError, ValueError):
-        return estimators  # check_entries says what is wrong with them
-    return [(name, _method(name, estimator)) for name, estimator in pairs]
-
-
-def _method(name: str, estimator) -> SSLClassifier:
-    inside = getattr(estimator, "estimator", None)
-    if isinstance(estimator, FrozenEstimator) and isinstance(inside, BaseSSLTransformer):
-        raise ValueError(_fitted(name))
-    if isinstance(estimator, BaseSSLTransformer):
-        estimator = SSLClassifier(estimator)
-    if not isinstance(estimator, SSLClassifier):
-        raise TypeError(
-            f"{name!r} is {estimator!r}, whose depth and width nobody can set: a method is a "
-            "pretrainer or an SSLClassifier with one. Score others by label_efficiency_curve."
-        )
-    encoder = estimator.encoder
-    if encoder is None:
-        raise ValueError(
-            f"{name!r} has encoder=None, which pretrains nothing. Leave it out: the network "
-            "without pretraining is the baseline of every method."
-        )
-    if is_fitted(encoder):
-        raise ValueError(_fitted(name))
-    if not isinstance(encoder, BaseSSLTransformer):
-        raise TypeError(
-            f"{name!r} has {encoder!r} for its encoder, whose depth and width nobody can set: pass "
-            "one of sslgex's pretrainers, bare."
-        )
-    return estimator
-
-
-def _fitted(name: str) -> str:
-    return (
-        f"{name!r} has a fitted encoder, whose depth and width cannot be changed: pass it "
-        "unfitted, clone(encoder), out of its FrozenEstimator if it is in one."
+def check_methods(estimators) -> dict:
+    """Return the methods by name; raise unless all are classifiers with an unfitted pretrainer."""
+    methods = check_entries(
+        estimators, wrap=True, unfitted="whose depth and width cannot be changed"
     )
+    for name, method in methods.items():
+        if not isinstance(method, SSLClassifier):
+            raise TypeError(
+                f"{name!r} is {method!r}, whose depth and width nobody can set: a method is a "
+                "pretrainer or an SSLClassifier with one. Score others by label_efficiency_curve."
+            )
+        if method.encoder is None:
+            raise ValueError(
+                f"{name!r} has encoder=None, which pretrains nothing. Leave it out: the network "
+                "without pretraining is the baseline of every method."
+            )
+        if not isinstance(method.encoder, BaseSSLTransformer):
+            raise TypeError(
+                f"{name!r} has {method.encoder!r} for its encoder, whose depth and width nobody "
+                "can set: pass one of sslgex's pretrainers, bare."
+            )
+    return methods
 
 
 def check_counts(counts, what: str) -> list[int]:

@@ -5,7 +5,7 @@ from typing import Self
 import numpy as np
 
 from ..evaluation._alignment import AlignmentUniformity, alignment_uniformity
-from ..evaluation._held_out import check_estimators
+from ..evaluation._entries import check_estimators
 from ._arguments import check_names
 from ._style import make_axes, n_curves, require_pyplot, set_legend, style
 

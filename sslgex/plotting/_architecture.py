@@ -177,7 +177,7 @@ class ArchitectureDisplay:
 
         Parameters
         ----------
-        estimators : dict of str to SSLClassifier or pretrainer, or list of such pairs
+        estimators : SSLClassifier or pretrainer, dict of str to such, or list of such pairs
             The methods.
         X : {array-like, sparse matrix, data frame, AnnData} of shape (n_samples, n_features)
             Expression profiles, samples in rows.

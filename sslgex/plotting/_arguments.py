@@ -1,6 +1,7 @@
 """Arguments of the displays, checked before a sweep is run for them."""
 
 from ..evaluation import LabelEfficiencyResults, label_efficiency_curve
+from ..evaluation._entries import check_estimators
 from ._style import METRICS, require_pyplot
 
 
@@ -57,9 +58,6 @@ def check_before_sweep(display: type, estimators, *, n_draws, metric, level, **n
     check_level(level)
     if n_draws == 1:
         raise ValueError("One draw of labels tells nothing of the next: take n_draws=2 or more.")
-    try:
-        there = [str(name) for name in dict(estimators)]
-    except (TypeError, ValueError):
-        return  # the sweep says what is wrong with them
+    there = check_estimators(estimators)
     for what, asked in names.items():
         check_names(asked, there, what)

@@ -91,10 +91,66 @@ class CurveDisplay:
         return display.plot(ax, highlight=highlight)
 
     @classmethod
-    def _from_sweep(
-        cls, estimators, X, y, *, metric, entries, level, highlight, ax, **sweep
+    def from_estimator(
+        cls,
+        estimators,
+        X,
+        y,
+        *,
+        metric=None,
+        entries=None,
+        level=0.95,
+        highlight=None,
+        ax=None,
+        **sweep,
     ) -> Self:
-        """Run the sweep and draw what it finds."""
+        """Run the sweep and draw what it finds, which is kept in `results`.
+
+        Parameters
+        ----------
+        estimators : estimator, dict of str to estimator, or list of (str, estimator)
+            The entries, as the sweep takes them.
+        X : {array-like, sparse matrix, data frame, AnnData} of shape (n_samples, n_features)
+            Expression profiles, samples in rows.
+        y : array-like of shape (n_samples,)
+            Labels.
+        metric : str or None, default=None
+            What to draw; None: the first of `scoring`.
+        entries : list of str, str or None, default=None
+            What to draw, in the order of styles; None: all.
+        level : float in (0, 1), default=0.95
+            Confidence level of the intervals.
+        highlight : list of str, str or None, default=None
+            As in `plot`.
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None: in a new figure.
+        **sweep
+            All other arguments of the sweep, such as ``label_sizes`` or ``label_size``.
+
+        Returns
+        -------
+        display : display of this class
+            Drawn.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is unusable; the message names cause, numbers and cure.
+        ImportError
+            Without matplotlib.
+
+        Examples
+        --------
+        >>> from sklearn.dummy import DummyClassifier
+        >>> from sslgex.datasets import make_expression
+        >>> from sslgex.plotting import LabelEfficiencyDisplay
+        >>> X, y = make_expression(n_samples=100, n_genes=20, return_X_y=True, random_state=0)
+        >>> display = LabelEfficiencyDisplay.from_estimator(
+        ...     {"chance": DummyClassifier()}, X, y, label_sizes=[20, 40], n_draws=2, cv=2
+        ... )
+        >>> display.ax_.get_xlabel()
+        'labelled samples'
+        """
         check_before_sweep(
             cls,
             estimators,

@@ -162,7 +162,7 @@ class GainDisplay:
 
         Parameters
         ----------
-        estimators : dict of str to classifier, or list of (str, classifier)
+        estimators : classifier, dict of str to classifier, or list of (str, classifier)
             The entries.
         X : {array-like, sparse matrix, data frame, AnnData} of shape (n_samples, n_features)
             Expression profiles, samples in rows.

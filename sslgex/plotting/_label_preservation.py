@@ -4,7 +4,7 @@ from typing import Self
 
 import numpy as np
 
-from ..evaluation._held_out import check_estimators
+from ..evaluation._entries import check_estimators
 from ..evaluation._label_preservation import LabelPreservation, label_preservation
 from ._arguments import check_names
 from ._curves import MOST_INTERVALS

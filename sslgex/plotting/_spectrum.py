@@ -4,7 +4,7 @@ from typing import Self
 
 import numpy as np
 
-from ..evaluation._held_out import check_estimators
+from ..evaluation._entries import check_estimators
 from ..evaluation._spectrum import EmbeddingSpectrum, embedding_spectrum
 from ._arguments import check_names
 from ._style import make_axes, n_curves, require_pyplot, set_legend, style

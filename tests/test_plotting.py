@@ -1,9 +1,5 @@
 """The displays: what they draw is what was found, and it can be read."""
 
-import doctest
-import inspect
-import re
-import sys
 from dataclasses import replace
 from itertools import pairwise
 
@@ -28,7 +24,6 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 from matplotlib.colors import same_color, to_rgb  # noqa: E402
 
-DISPLAYS = [LabelEfficiencyDisplay, GainDisplay, LossCurveDisplay]
 SIZES = [20, 40, 60, 100]
 SWEEP = {"label_sizes": SIZES, "n_draws": 2, "cv": 3, "random_state": 0}
 
@@ -493,66 +488,6 @@ def test_estimators_without_a_loss_say_why(data, pretrained):
 # All of them
 
 
-def make(display, results, pretrained, **options):
-    if display is GainDisplay:
-        return display.from_results(results, "genes", "chance", **options)
-    return display.from_results(pretrained if display is LossCurveDisplay else results, **options)
-
-
-@pytest.mark.parametrize("display", DISPLAYS)
-def test_axes_given_are_used_and_no_figure_is_made(display, results, pretrained):
-    figure, axes = plt.subplots(1, 2)
-    shown = make(display, results, pretrained, ax=axes[1])
-    assert shown.ax_ is axes[1]
-    assert shown.figure_ is figure
-    assert not axes[0].has_data()
-    assert plt.get_fignums() == [figure.number]
-    again = shown.plot()
-    assert again is shown
-    assert shown.figure_ is not figure
-    assert len(plt.get_fignums()) == 2
-
-
-@pytest.mark.parametrize("display", DISPLAYS)
-def test_legends_stand_outside_only_where_there_is_room(display, results, pretrained):
-    for layout in (None, "constrained"):
-        _, ax = plt.subplots(layout=layout)
-        shown = make(display, results, pretrained, ax=ax)
-        drawn(shown)
-        legend, page = ax.get_legend().get_window_extent(), shown.figure_.bbox
-        assert (legend.min >= page.min).all()
-        assert (legend.max <= page.max).all()
-        beyond = legend.x0 > ax.bbox.x1 or legend.y0 > ax.bbox.y1 - 1
-        assert beyond == (layout == "constrained" and display is not LossCurveDisplay)
-
-
-@pytest.mark.parametrize("display", DISPLAYS)
-def test_legends_leave_small_axes_their_width(display, results, pretrained):
-    figure, axes = plt.subplots(2, 3, figsize=(10, 6), layout="constrained")
-    for ax in axes.flat:
-        make(display, results, pretrained, ax=ax)
-    figure.canvas.draw()
-    assert min(ax.bbox.width for ax in axes.flat) / figure.dpi > 2
-
-
-@pytest.mark.parametrize("display", DISPLAYS)
-def test_no_global_setting_is_touched(display, results, pretrained):
-    before = dict(matplotlib.rcParams)
-    _, current = plt.subplots()
-    _, ax = plt.subplots()
-    plt.sca(current)
-    make(display, results, pretrained, ax=ax)
-    assert plt.gca() is current
-    assert dict(matplotlib.rcParams) == before
-
-
-@pytest.mark.parametrize("display", DISPLAYS)
-def test_without_matplotlib_the_extra_is_named(display, results, pretrained, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
-    with pytest.raises(ImportError, match=rf"{display.__name__} .* pip install 'sslgex\[plot\]'"):
-        make(display, results, pretrained)
-
-
 def test_from_estimator_is_from_results(data, entries, results):
     X, y = data
     display = LabelEfficiencyDisplay.from_estimator(
@@ -619,32 +554,3 @@ def test_what_cannot_be_drawn(data, entries, results):
         LabelEfficiencyDisplay.from_estimator(entries, data[0], None, label_sizes=[20], n_draws=1)
     with pytest.raises(TypeError, match="estimators must be an estimator, a dict"):
         LabelEfficiencyDisplay.from_estimator(3, *data, label_sizes=[20])
-
-
-@pytest.mark.parametrize("display", DISPLAYS)
-def test_examples_of_methods_run_and_parameters_are_documented(display):
-    for name in ("from_results", "from_estimator", "plot"):
-        method = getattr(display, name)
-        for test in doctest.DocTestFinder().find(method, name, globs={}):
-            assert doctest.DocTestRunner().run(test).failed == 0
-        section = inspect.getdoc(method).split("Parameters\n")[1].split("Returns\n")[0]
-        lines = dict(re.findall(r"^(\w+(?:, \w+)*) : (.*)$", section, re.M))
-        parameters = dict(inspect.signature(method).parameters)
-        parameters.pop("self", None)
-        parameters.pop("sweep", None)  # **sweep
-        assert [name for names in lines for name in names.split(", ")] == list(parameters)
-        for names, line in lines.items():
-            for parameter in names.split(", "):
-                default = parameters[parameter].default
-                if default is inspect.Parameter.empty:
-                    assert "default=" not in line
-                else:
-                    assert line.endswith(f"default={default!r}".replace("'", '"'))
-
-
-@pytest.mark.parametrize("display", DISPLAYS)
-def test_attributes_are_documented(display, results, pretrained):
-    section = inspect.getdoc(display).split("Attributes\n")[1].split("See Also")[0]
-    lines = re.findall(r"^(\w+(?:, \w+)*) : ", section, re.M)
-    documented = {name for line in lines for name in line.split(", ")}
-    assert documented == set(vars(make(display, results, pretrained)))

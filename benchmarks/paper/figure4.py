@@ -24,7 +24,7 @@ from study import (
 )
 
 from sslgex._untrained import UntrainedTransformer
-from sslgex.evaluation import architecture_sweep, compare, embedding_spectrum
+from sslgex.evaluation import architecture_sweep, compare, embedding_spectrum, mean_scores
 from sslgex.plotting import ArchitectureDisplay, SpectrumDisplay
 
 METRIC = "accuracy"
@@ -56,20 +56,32 @@ def spectra(setting: Setting, args: argparse.Namespace):
 
 
 def table(found, setting: Setting, args: argparse.Namespace) -> str:
-    """Return the gains of all architectures and of those selected, as Markdown."""
-    lines = [f"{describe(setting)}; {len(found.results.splits)} splits.", ""]
-    lines += [
-        f"| gain in {METRIC}, points | "
-        + " | ".join(f"{d} × {w}" for w in found.widths for d in found.depths)
-        + " | selected by validation |",
-        "|---" * (2 + len(found.widths) * len(found.depths)) + "|",
+    """Return the gains and accuracies of all architectures and of those selected, as Markdown."""
+    shapes = [(d, w) for w in found.widths for d in found.depths]
+    head = " | ".join(f"{d} × {w}" for d, w in shapes) + " | selected by validation |"
+    rule = "|---" * (2 + len(shapes)) + "|"
+    lines = [
+        f"{describe(setting)}; {len(found.results.splits)} splits, {found.results.n_draws} draws "
+        "each.",
+        "",
+        f"| gain in {METRIC}, points | {head}",
+        rule,
     ]
     for method in METHODS:
-        gains = 100 * np.swapaxes(found.gain(method, metric=METRIC), 0, 1).reshape(-1, 3)
+        gains = np.swapaxes(found.gain(method, metric=METRIC), 0, 1).reshape(-1, 3)
         chosen = compare(found.results, f"{method}, selected", "baseline, selected", metric=METRIC)
-        cells = [*gains, [100 * g for g in (chosen.gain, *chosen.gain_interval)]]
-        cells = [f"{mean:+.1f} ({low:+.1f} to {high:+.1f})" for mean, low, high in cells]
+        cells = [
+            f"{100 * mean:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+            for mean, low, high in [*gains, (chosen.gain, *chosen.gain_interval)]
+        ]
         lines.append(f"| {method} | {' | '.join(cells)} |")
+    means = mean_scores(found.results, metric=METRIC)
+    sizes = " / ".join(f"{size:g}" for size in found.results.sizes)
+    lines += ["", f"| {METRIC}, per cent, at {sizes} labels | {head}", rule]
+    for name in [*METHODS, "baseline"]:
+        entries = [f"{name}, {d} x {w}" for d, w in shapes] + [f"{name}, selected"]
+        cells = [" / ".join(f"{100 * mean:.1f}" for mean in means[e][:, 0]) for e in entries]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
 
 

@@ -128,18 +128,9 @@ def test_too_few_labels_to_validate_train_to_the_end_with_one_warning(data, scar
 
 @routes
 def test_forty_classes(route):
-    X, y = make_expression(
-        120, 200, n_classes=40, n_informative=40, return_X_y=True, random_state=0
-    )
+    X, y = make_expression(120, 60, n_classes=40, n_informative=40, return_X_y=True, random_state=0)
     clf = make(route, pretrainer()).fit(X, y)
     assert len(clf.classes_) == 40
-    assert_sensible(clf, X, y)
-
-
-@routes
-def test_thirty_rows(data, route):
-    X, y = data
-    clf = make(route, pretrainer()).fit(X[:30], y[:30])
     assert_sensible(clf, X, y)
 
 
@@ -149,24 +140,23 @@ def test_batch_norm_beside_the_pooled_head(data):
     assert_sensible(clf, X, y)
 
 
-@pytest.mark.parametrize("method", [ByolTransformer, ScarfTransformer, VimeTransformer])
+# The pretrainers' own tests have this many genes, and constant ones, with every method.
 @modes
-def test_sixty_thousand_genes(method, mode):
+def test_sixty_thousand_genes(mode):
     X = np.random.default_rng(0).normal(size=(30, 60_000)).astype(np.float32)
     y = np.arange(30) % 2
     X[y == 1, :50] += 3
-    encoder = method(hidden_layer_sizes=(4,), max_epochs=1, random_state=0)
+    encoder = ScarfTransformer(hidden_layer_sizes=(4,), max_epochs=1, random_state=0)
     clf = SSLClassifier(encoder, mode=mode, max_epochs=1, random_state=0).fit(X, y)
     assert_sensible(clf, X, y)
 
 
-@pytest.mark.parametrize("method", [ByolTransformer, ScarfTransformer, VimeTransformer])
 @modes
-def test_constant_genes_are_harmless_and_ignored_ever_after(data, method, mode):
+def test_constant_genes_are_harmless_and_ignored_ever_after(data, mode):
     X, y = data
     X = X.copy()
     X[:, :10], X[:, 10:15] = 0, 7.3
-    clf = SSLClassifier(method(**SMALL), **SMALL | {"mode": mode}).fit(X, y)
+    clf = SSLClassifier(pretrainer(), **SMALL | {"mode": mode}).fit(X, y)
     assert_sensible(clf, X, y)
     later = X.copy()
     later[:, :15] += 100
@@ -209,14 +199,15 @@ def test_frozen_training_leaves_the_encoder_and_unfrozen_training_moves_it(data,
 
 @routes
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others(data, scarf, route):
-    X, y = data
-    a, b, c = (
-        make(route, scarf, random_state=seed, dropout=0.2).fit(X, y).predict_proba(X)
-        for seed in (0, 0, 1)
-    )
-    np.testing.assert_array_equal(a, b)
+    X, y = data[0][:60], data[1][:60]
+
+    def fitted(seed):
+        return make(route, scarf, random_state=seed, dropout=0.2).fit(X, y).predict_proba(X)
+
+    first = fitted(0)
+    np.testing.assert_array_equal(fitted(0), first)
     if route in GRADIENT.values():
-        assert not np.array_equal(a, c)
+        assert not np.array_equal(fitted(1), first)
 
 
 # ------------------------------------------------------------------------------ early stopping
@@ -268,16 +259,16 @@ def test_a_heavier_class_is_predicted_more_often(data, scarf, route):
     assert heavy[:, column].mean() > light[:, column].mean() + 0.2
 
 
+# "sqrt" is the default of all other tests; a dict and None are in the next.
 @routes
-@pytest.mark.parametrize("class_weight", [None, "sqrt", "balanced", {"this": 2.0, "that": 1.0}])
-def test_every_class_weight_fits(binary, scarf, route, class_weight):
-    X, y = binary
-    assert_sensible(make(route, scarf, class_weight=class_weight).fit(X, y), X, y)
+def test_balanced_class_weights_fit(binary, scarf, route):
+    X, y = binary[0][:60], binary[1][:60]
+    assert_sensible(make(route, scarf, class_weight="balanced").fit(X, y), X, y)
 
 
 @routes
 def test_class_weights_are_sample_weights(binary, scarf, route):
-    X, y = binary
+    X, y = binary[0][:60], binary[1][:60]
     by_class = make(route, scarf, class_weight={"this": 3.0, "that": 1.0}).fit(X, y)
     by_sample = make(route, scarf, class_weight=None)
     by_sample.fit(X, y, sample_weight=np.where(y == "this", 3.0, 1.0))
@@ -286,7 +277,7 @@ def test_class_weights_are_sample_weights(binary, scarf, route):
 
 @routes
 def test_a_constant_sample_weight_changes_nothing(data, scarf, route):
-    X, y = data
+    X, y = data[0][:60], data[1][:60]
     plain = make(route, scarf).fit(X, y)
     for weight in (1e-3, 1e3):
         weighted = make(route, scarf).fit(X, y, sample_weight=np.full(len(X), weight))

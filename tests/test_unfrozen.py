@@ -33,10 +33,15 @@ def classifier(encoder, head, **kw):
 each_head = pytest.mark.parametrize("head", ["linear", "pooled"])
 
 
-@each_head
-def test_it_trains_for_as_many_epochs_as_are_best_out_of_fold(data, scarf, head):
+@pytest.fixture(scope="module", params=["linear", "pooled"])
+def tuned(request, data, scarf):
     X, y = data
-    clf = classifier(scarf, head).fit(X[:90], y[:90])
+    return classifier(scarf, request.param).fit(X[:90], y[:90])
+
+
+def test_it_trains_for_as_many_epochs_as_are_best_out_of_fold(data, scarf, tuned):
+    X, y = data
+    clf = tuned
     curve = clf.out_of_fold_curve_
     assert len(curve) == 9
     assert clf.n_iter_ == len(clf.history_) == int(np.argmax(curve)) > 0
@@ -149,20 +154,18 @@ def test_the_pool_is_weighed_by_what_the_tuned_expert_says_out_of_fold(data, sca
         )
 
 
-@each_head
-def test_it_is_saved_and_loaded(data, scarf, head, tmp_path):
-    X, y = data
-    clf = classifier(scarf, head).fit(X[:90], y[:90])
-    sslgex.save(clf, tmp_path / "clf.safetensors")
+def test_it_is_saved_and_loaded(data, tuned, tmp_path):
+    X, _ = data
+    sslgex.save(tuned, tmp_path / "clf.safetensors")
     loaded = sslgex.load(tmp_path / "clf.safetensors")
-    np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
-    assert loaded.out_of_fold_curve_ == clf.out_of_fold_curve_
+    np.testing.assert_array_equal(loaded.predict_proba(X), tuned.predict_proba(X))
+    assert loaded.out_of_fold_curve_ == tuned.out_of_fold_curve_
 
 
-def test_two_fits_are_the_same(data, scarf):
+def test_two_fits_are_the_same(data, tuned):
     X, y = data
-    one, other = (clone(classifier(scarf, "pooled")).fit(X[:60], y[:60]) for _ in range(2))
-    np.testing.assert_array_equal(one.predict_proba(X), other.predict_proba(X))
+    other = clone(tuned).fit(X[:90], y[:90])
+    np.testing.assert_array_equal(tuned.predict_proba(X), other.predict_proba(X))
 
 
 def test_the_pool_is_trained_to_the_end_where_that_is_asked_for(data, scarf):

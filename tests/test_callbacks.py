@@ -202,7 +202,7 @@ def test_scikit_learns_progress_bar_shows_every_level(data, capsys):
     out = capsys.readouterr().out
     assert "GridSearchCV - fit" in out
     assert "ByolTransformer - fit" in out
-    classifier().set_callbacks(ProgressBar()).fit(*data)
+    classifier(head="sgd").set_callbacks(ProgressBar()).fit(*data)
     out = capsys.readouterr().out
     assert "ScarfTransformer - fit" in out
     assert "SSLClassifier - fine-tune" in out
@@ -228,8 +228,8 @@ def test_scikit_learns_scoring_monitor_scores_every_epoch(data):
 
 @needs_callbacks
 def test_callbacks_leave_nothing_behind_in_the_fitted_estimator(data):
-    clf = classifier().set_callbacks(Recorder()).fit(*data)
-    plain = classifier().fit(*data)
+    clf = classifier(head="linear").set_callbacks(Recorder()).fit(*data)
+    plain = classifier(head="linear").fit(*data)
     assert set(vars(clf)) == set(vars(plain)) | {"_skl_callbacks"}
     assert set(vars(clf.encoder_)) == set(vars(plain.encoder_))
 
@@ -249,7 +249,7 @@ def test_ctrl_c_stops_a_grid_search(data, scarf, monkeypatch, tmp_path, where):
     monkeypatch.setattr(Engine, "train_batch", interrupted)
     memory = str(tmp_path) if where == "memory" else None
     if where == "fine-tuning":
-        search = GridSearchCV(classifier(scarf), {"lr": [0.1, 0.2]}, cv=2)
+        search = GridSearchCV(classifier(scarf, head="sgd"), {"lr": [0.1, 0.2]}, cv=2)
     else:
         search = GridSearchCV(pipeline(METHODS["byol"], memory=memory), {"clf__C": [1, 2]}, cv=2)
     with pytest.raises(KeyboardInterrupt):

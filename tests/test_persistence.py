@@ -73,9 +73,18 @@ def test_pickle_and_joblib_give_the_same_bits(copy, scarf, data, tmp_path):
     np.testing.assert_array_equal(loaded.transform(data[0]), scarf.transform(data[0]))
 
 
-@pytest.mark.parametrize("labels", [int, bool, str, object])
-@pytest.mark.parametrize("mode", ["frozen", "unfrozen"])
-def test_a_classifier_comes_back_with_the_same_bits(labels, mode, data, scarf, tmp_path):
+# How labels are written has nothing to do with the head, whose parts are written alike.
+@pytest.mark.parametrize(
+    ("labels", "mode", "head"),
+    [
+        *((labels, "frozen", "linear") for labels in (int, bool, str, object)),
+        (str, "frozen", "pooled"),
+        (object, "unfrozen", "pooled"),
+        (int, "unfrozen", "linear"),
+        (bool, "frozen", "sgd"),
+    ],
+)
+def test_a_classifier_comes_back_with_the_same_bits(labels, mode, head, data, scarf, tmp_path):
     X, y = data
     y = {
         int: y,
@@ -83,7 +92,8 @@ def test_a_classifier_comes_back_with_the_same_bits(labels, mode, data, scarf, t
         str: np.array(["Basal", "Her2", "LumA", "LumB"])[y],
         object: np.array(["Basal", "Her2", "LumA", "LumB"], dtype=object)[y],
     }[labels]
-    clf = SSLClassifier(scarf, mode=mode, max_epochs=2, random_state=0).fit(X, y)
+    how = {"mode": mode, "head": head, "max_epochs": 2, "random_state": 0}
+    clf = SSLClassifier(scarf, **how).fit(X, y)
     save(clf, tmp_path / "file")
     loaded = load(tmp_path / "file")
     np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
@@ -96,7 +106,8 @@ def test_a_classifier_comes_back_with_the_same_bits(labels, mode, data, scarf, t
 
 @pytest.mark.parametrize("encoder", [None, METHODS[0]])
 def test_classifiers_of_unfitted_encoders_are_saved(encoder, data, tmp_path):
-    clf = SSLClassifier(encoder, hidden_layer_sizes=(8,), max_epochs=2, random_state=0).fit(*data)
+    how = {"hidden_layer_sizes": (8,), "max_epochs": 2, "head": "linear", "random_state": 0}
+    clf = SSLClassifier(encoder, **how).fit(*data)
     save(clf, tmp_path / "file")
     np.testing.assert_array_equal(
         load(tmp_path / "file").predict_proba(data[0]), clf.predict_proba(data[0])
@@ -153,7 +164,7 @@ def test_unfitted_estimators_are_refused(tmp_path):
     [
         (lambda X, y, e: PCA(2).fit(X), "the estimator is a PCA"),
         (
-            lambda X, y, e: SSLClassifier(PCA(2), mode="frozen").fit(X, y),
+            lambda X, y, e: SSLClassifier(PCA(2), mode="frozen", head="linear").fit(X, y),
             "SSLClassifier.encoder is a PCA",
         ),
         (

@@ -76,6 +76,7 @@ class Sizes:
         self.sweep = (300, 600) if quick else (2_000, 5_000, 10_000, 20_000, 40_000, 60_000)
         self.batches = (32, 64) if quick else (32, 64, 128, 256, 512)
         self.cohorts = (128, 256) if quick else (512, 1_024, 2_048, 4_096)
+        self.square, self.long = (256, 1_024) if quick else (2_048, 16_384)  # of `limit`
 
 
 def matrix(n: int, n_genes: int) -> np.ndarray:
@@ -100,10 +101,11 @@ def alternated(contenders: dict[K, Callable], seconds: float) -> dict[K, float]:
     return {name: median(taken) for name, taken in times.items()}
 
 
-def limit(dtype: torch.dtype, seconds: float) -> float:
+def limit(dtype: torch.dtype, sizes: Sizes) -> float:
     """Return the operations per second of the fastest of some large matrix products."""
-    rates = []
-    for m, k, n in ((256, 16_384, 256), (256, 256, 16_384), (2_048, 2_048, 2_048)):
+    rates, seconds = [], sizes.seconds / 20
+    long, square = sizes.long, sizes.square
+    for m, k, n in ((256, long, 256), (256, 256, long), (square, square, square)):
         a, b = torch.randn(m, k).to(dtype), torch.randn(n, k).to(dtype)
         products = {
             "torch": lambda a=a, b=b: a @ b.t(),
@@ -125,7 +127,7 @@ def steps(sizes: Sizes) -> list[dict]:
     found = []
     for n_genes in sizes.genes:
         X = matrix(sizes.rows, n_genes)
-        limits = {name: limit(dtype, sizes.seconds / 20) for name, dtype in DTYPES.items()}
+        limits = {name: limit(dtype, sizes) for name, dtype in DTYPES.items()}
         for method in METHODS:
             contenders = {name: ours(method, X, BATCH, dtype) for name, dtype in DTYPES.items()}
             contenders["plain"] = plain(method, X, BATCH)
@@ -165,7 +167,7 @@ def breakdown(sizes: Sizes) -> str:
     """Return where the time of the widest steps goes, as a Markdown table."""
     n_genes = sizes.genes[-1]
     X = matrix(sizes.rows, n_genes)
-    rate = limit(torch.float32, sizes.seconds / 20)
+    rate = limit(torch.float32, sizes)
     lines = [
         "| method | step, ms | at the limit, ms | matrix products | batch and corruption | AdamW "
         "| the rest |",

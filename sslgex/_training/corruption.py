@@ -51,20 +51,27 @@ def choose(counts: np.ndarray, n_features: int, rng: np.random.Generator) -> np.
 
 
 def replaced(
-    rows: Rows, batch: np.ndarray, mask: np.ndarray, index: np.ndarray, rng: np.random.Generator
+    rows: Rows,
+    batch: np.ndarray,
+    mask: np.ndarray,
+    donors: Rows,
+    index: np.ndarray,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """Return rows whose chosen entries are the same gene's value in a random one of some rows.
 
     Parameters
     ----------
     rows : Rows
-        All rows there are.
+        Where the rows are.
     batch : ndarray of shape (n,), int
-        Which rows are returned.
+        Which of them are returned.
     mask : ndarray of shape (n, n_features), bool
         The chosen entries; each has a donor of its own.
+    donors : Rows
+        Where the donors are.
     index : ndarray of int
-        Rows that may be donors.
+        Which of them may be donors.
     rng : numpy Generator
         Draws the donors.
 
@@ -83,8 +90,8 @@ def replaced(
         for at in range(0, len(flat), CHUNK):
             chosen = np.flatnonzero(chosen_of[at : at + CHUNK]) + at
             genes = chosen % n_features if size > 1 else chosen
-            donors = index.take(below(len(index), len(chosen), rng))
-            flat[chosen] = rows.raw_entries(donors, genes)
+            drawn = index.take(below(len(index), len(chosen), rng))
+            flat[chosen] = donors.raw_entries(drawn, genes)
         rows.standardise(raw, values[some])
     return values
 

@@ -19,7 +19,7 @@ from .._nn.update import Optimizer, adamw
 from .._nn.wide import Wide
 from .objective import Objective
 from .schedule import SCHEDULES
-from .views import MemorySource
+from .views import BatchSource
 
 
 class Engine(NeuralNet):
@@ -29,7 +29,7 @@ class Engine(NeuralNet):
     ----------
     objective : Objective
         What is trained.
-    source, validation : MemorySource
+    source, validation : BatchSource
         Batches of every epoch; ``validation`` may be None.
     schedule : {"one-cycle", "constant"}
         Course of the learning rate over all steps.
@@ -49,8 +49,8 @@ class Engine(NeuralNet):
         self,
         objective: Objective,
         *,
-        source: MemorySource,
-        validation: MemorySource | None,
+        source: BatchSource,
+        validation: BatchSource | None,
         lr: float,
         weight_decay: float,
         schedule: str,

@@ -1,34 +1,17 @@
 """Standardised rows of matrices in memory, gathered when needed and never copied whole."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
 
+from .statistics import ColumnStatistics, Moments
+
 # Rows that pass through the encoder together outside of training. Always the same shape, so that
 # a row's result cannot depend on its neighbours or on how many there are.
 BLOCK = 128
 CHUNK = 65_536  # values at a time: temporaries stay in the cache
-
-
-@dataclass(frozen=True)
-class ColumnStatistics:
-    """Statistics of every gene over all rows.
-
-    Attributes
-    ----------
-    mean, scale : ndarray of shape (n_features,), float64
-        Mean and standard deviation. The scale of a constant gene is infinite: standardised, it is
-        0 whatever its value, in later samples too.
-    largest : ndarray of shape (n_features,), float64
-        Largest absolute value.
-    """
-
-    mean: np.ndarray
-    scale: np.ndarray
-    largest: np.ndarray
 
 
 class Rows:
@@ -118,30 +101,11 @@ class Rows:
 
     def statistics(self) -> ColumnStatistics:
         """Compute the statistics of every gene in one pass over the raw values."""
-        # Deviations from the first row: exact for constant genes, and no cancellation where the
-        # mean is large beside the spread. Dense and sparse take the same path to the same bits.
-        raw = Rows(self.matrices)
-        first = raw._dense(0, 0, 1)[0].astype(np.float64)
-        total = np.zeros(self.n_features)
-        squares = np.zeros(self.n_features)
-        largest = np.zeros(self.n_features)
-        with np.errstate(over="ignore", invalid="ignore"):
-            for part, matrix in enumerate(self.matrices):
-                for start in range(0, matrix.shape[0], BLOCK):
-                    block = raw._dense(part, start, start + BLOCK).astype(np.float64)
-                    np.maximum(largest, np.abs(block).max(axis=0), out=largest)
-                    block -= first
-                    total += block.sum(axis=0)
-                    squares += np.einsum("ij,ij->j", block, block)
-            n = len(self)
-            shift = (total / n) ** 2
-            variance = np.maximum(squares / n - shift, 0)
-            # A spread lost in rounding would turn noise into the gene with the largest values.
-            lost = variance <= n * np.finfo(np.float64).eps * shift
-            # Nor may it vanish in float32, in which most samples are standardised.
-            lost |= np.sqrt(variance) < np.finfo(np.float32).tiny
-        scale = np.where((squares == 0) | lost, np.inf, np.sqrt(variance))
-        return ColumnStatistics(first + total / n, scale, largest)
+        moments = Moments(self.n_features)
+        for part, matrix in enumerate(self.matrices):
+            for start in range(0, matrix.shape[0], BLOCK):
+                moments.add(self._dense(part, start, start + BLOCK))  # sparse: to the same bits
+        return moments.statistics()
 
     def _dense(self, part: int, start: int, stop: int) -> np.ndarray:
         block = self.matrices[part][start:stop]

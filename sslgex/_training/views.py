@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,6 +13,40 @@ from .rows import Rows
 from .seeds import Seeds
 
 
+class BatchSource(Protocol):
+    """Where batches come from: from memory or from disk.
+
+    Attributes
+    ----------
+    bounds : list of int
+        Where the batches of a pass begin, and the end.
+    donors : Rows
+        With ``index``, which of them donors are drawn from.
+    rng : numpy Generator
+        Draws masks and donors.
+    device : torch.device
+        Where the views go.
+    """
+
+    bounds: list[int]
+    donors: Rows
+    index: np.ndarray
+    rng: np.random.Generator
+    device: torch.device
+
+    def __len__(self) -> int:
+        """Return the number of batches in a pass."""
+        ...
+
+    def __iter__(self) -> Iterator["Views"]:
+        """Pass once over the rows."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is being read."""
+        ...
+
+
 class Views:
     """One batch, and as many corruptions of it as the method asks for.
 
@@ -20,13 +55,14 @@ class Views:
     clean : Tensor of shape (batch, n_features)
         Standardised values.
     index : ndarray of shape (batch,)
-        Which rows these are.
+        Which of the rows these are.
     """
 
-    def __init__(self, source: "MemorySource", index: np.ndarray):
+    def __init__(self, source: BatchSource, rows: Rows, index: np.ndarray):
         self._source = source
+        self._rows = rows
         self.index = index
-        self.clean = torch.from_numpy(source.rows.take(index)).to(source.device)
+        self.clean = torch.from_numpy(rows.take(index)).to(source.device)
 
     def corrupted(self, rate: float, *, exact: bool = False) -> tuple[Tensor, Tensor]:
         """Replace entries by draws from their genes' empirical marginals.
@@ -56,7 +92,7 @@ class Views:
         else:
             counts = source.rng.binomial(n_features, rate, size=n)
         mask = choose(counts, n_features, source.rng)
-        values = replaced(source.rows, self.index, mask, source.index, source.rng)
+        values = replaced(self._rows, self.index, mask, source.donors, source.index, source.rng)
         return (
             torch.from_numpy(values).to(source.device),
             torch.from_numpy(mask).to(source.device),
@@ -94,17 +130,13 @@ class MemorySource:
         device: torch.device,
         held_out: np.ndarray | None = None,
     ):
-        self.rows = rows
+        self.rows = self.donors = rows
         self.index = index
         self.seed = seed
         self.rng = new_rng(seed)
         self.device = device
         self.held_out = held_out
-        n = len(index if held_out is None else held_out)
-        self.bounds = list(range(0, n, batch_size))
-        if len(self.bounds) > 1 and n - self.bounds[-1] == 1:
-            self.bounds.pop()
-        self.bounds.append(n)
+        self.bounds = batch_bounds(len(index if held_out is None else held_out), batch_size)
 
     def __len__(self) -> int:
         """Return the number of batches in a pass."""
@@ -118,10 +150,21 @@ class MemorySource:
             self.rng = new_rng(self.seed)
             order = self.held_out
         for start, stop in zip(self.bounds[:-1], self.bounds[1:], strict=True):
-            yield Views(self, order[start:stop])
+            yield Views(self, self.rows, order[start:stop])
+
+    def close(self) -> None:
+        """Let go of nothing: the rows are the caller's."""
 
 
-def new_rng(seed: int) -> np.random.Generator:
+def batch_bounds(n: int, batch_size: int) -> list[int]:
+    """Return where batches begin, and the end; no batch is of one row, if there are two."""
+    bounds = list(range(0, n, batch_size))
+    if len(bounds) > 1 and n - bounds[-1] == 1:
+        bounds.pop()
+    return [*bounds, n]
+
+
+def new_rng(seed: int | list[int]) -> np.random.Generator:
     """Return numpy's fastest generator."""
     return np.random.Generator(np.random.SFC64(seed))
 

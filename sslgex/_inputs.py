@@ -9,7 +9,12 @@ import torch
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_array, validate_data
 
-from ._training.rows import ColumnStatistics, Rows
+from ._anndata import header_of_anndata, is_anndata, values_of_anndata
+from ._on_disk import find_source, stand_in
+from ._sources import Source
+from ._training.rows import Rows
+from ._training.statistics import ColumnStatistics
+from ._training.stream import IN_MEMORY
 
 # Float32 cannot hold the square of a larger value.
 LARGEST = float(np.sqrt(np.finfo(np.float32).max))
@@ -24,8 +29,12 @@ def check_X(
     layer: str | None = None,
     gather: bool = False,
     min_samples: int = 2,
+    streams: bool = False,
 ):
     """Return X as an array or CSR matrix of its own dtype, checked and not copied.
+
+    A matrix on disk that is larger than `IN_MEMORY` may stay there: of a Source that is returned
+    the values are still to be checked.
 
     Parameters
     ----------
@@ -41,6 +50,8 @@ def check_X(
         Whether training will gather rows: a Fortran-ordered matrix is then copied once to C order.
     min_samples : int
         How many rows ``fit`` needs.
+    streams : bool
+        Whether a matrix may stay on disk. Otherwise it is read like any array.
 
     Raises
     ------
@@ -48,14 +59,18 @@ def check_X(
         scikit-learn's sentence, then what it means for an expression matrix.
     """
     named = X
-    if is_anndata(X):
-        named = _names_of_anndata(X)
-        X = _values_of_anndata(X, layer)
-    elif layer is not None:
+    if layer is not None and not is_anndata(X):
         raise ValueError(
             f"layer={layer!r} is a layer of an AnnData, but X is a {type(X).__name__}. "
             "Pass the AnnData, or set layer=None."
         )
+    source = find_source(X, layer) if streams else None
+    if source is not None:
+        named = X if source.header is None else source.header
+        X = stand_in(source) if source.nbytes > IN_MEMORY else source.load()
+    elif is_anndata(X):
+        named = header_of_anndata(X)
+        X = values_of_anndata(X, layer)
     elif isinstance(X, torch.Tensor):
         named = X = _values_of_tensor(X)
     elif column_names(X) is not None and not hasattr(X, "iloc"):
@@ -80,6 +95,8 @@ def check_X(
         raise ValueError(f"{error}{_cure(error, X, named)}") from None
     if checked.dtype.kind not in "biuf":
         raise ValueError(f"X must hold real numbers, got values of dtype {checked.dtype}.")
+    if source is not None and source.nbytes > IN_MEMORY:
+        checked = source
     if names is None:
         _check_genes(estimator, checked, None, reset=reset)
     return checked
@@ -128,25 +145,32 @@ def check_values(estimator, matrices: list) -> ColumnStatistics:
     matrices : list
         Checked: X, then those of X_unlabeled.
     """
-    rows = Rows(matrices)
-    statistics = rows.statistics()
+    statistics = Rows(matrices).statistics()
+    n_samples = sum(matrix.shape[0] for matrix in matrices)
+    check_statistics(estimator, statistics, n_samples, matrices)
+    return statistics
+
+
+def check_statistics(
+    estimator, statistics: ColumnStatistics, n_samples: int, matrices: list | None = None
+) -> None:
+    """Raise for values that overflow, naming which of the matrices, and for nothing to learn."""
     worst = int(statistics.largest.argmax())
     if statistics.largest[worst] > LARGEST:
         error = ValueError(
             f"{gene(estimator, worst)} holds the value {statistics.largest[worst]:.3g}, whose "
             f"square overflows float32 (beyond {LARGEST:.3g}). Correct it, or take logs."
         )
-        if abs(matrices[0][:, [worst]]).max() == statistics.largest[worst]:
+        if not matrices or abs(matrices[0][:, [worst]]).max() == statistics.largest[worst]:
             raise error
         largest = [abs(matrix[:, [worst]]).max() for matrix in matrices[1:]]
         with matrix_of_pool(int(np.argmax(largest))):
             raise error
     if np.isinf(statistics.scale).all():
         raise ValueError(
-            f"All {rows.n_features:,} genes are constant over the {len(rows):,} samples: "
+            f"All {len(statistics.scale):,} genes are constant over the {n_samples:,} samples: "
             "there is nothing to learn. Is this the right matrix, samples in rows?"
         )
-    return statistics
 
 
 def frame_of_anndata(adata, values):
@@ -180,39 +204,6 @@ def gene(estimator, j: int) -> str:
     """Name gene ``j`` in an error message."""
     names = getattr(estimator, "feature_names_in_", None)
     return f"gene {j}" if names is None else f"gene {names[j]!r} (column {j})"
-
-
-def is_anndata(X) -> bool:
-    """Tell AnnData by what it offers, without importing it."""
-    return all(hasattr(X, name) for name in ("obs_names", "var_names", "layers", "X"))
-
-
-def _names_of_anndata(adata):
-    """Return an empty data frame that carries the gene names through scikit-learn's checks."""
-    import pandas as pd  # anndata requires it
-
-    # Python's own strings: scikit-learn takes no notice of names of numpy's kind.
-    return pd.DataFrame(columns=[str(name) for name in adata.var_names], index=[])
-
-
-def _values_of_anndata(adata, layer: str | None):
-    if getattr(adata, "isbacked", False):
-        raise TypeError(
-            f"This AnnData is backed by the file {adata.filename}; its matrix is not in memory. "
-            "Read it first: adata.to_memory()."
-        )
-    if layer is None:
-        if adata.X is None:
-            raise ValueError(
-                f"This AnnData has no X. Name one of its layers: {sorted(adata.layers)}."
-            )
-        return adata.X
-    if layer not in adata.layers:
-        raise ValueError(
-            f"AnnData has no layer {layer!r}; it has {sorted(adata.layers)}. "
-            "layer=None reads adata.X."
-        )
-    return adata.layers[layer]
 
 
 def _values_of_tensor(tensor: torch.Tensor) -> np.ndarray:
@@ -251,7 +242,10 @@ def _compare_genes(estimator, X, names: np.ndarray | None) -> str:
     """Say how the genes of X differ from those of ``fit``."""
     known = getattr(estimator, "feature_names_in_", None)
     if known is None or names is None:
-        return "The columns of X must be the genes of fit, in the same order; samples are rows."
+        about = "The columns of X must be the genes of fit, in the same order; samples are rows."
+        if isinstance(X, Source) and X.shape[0] == estimator.n_features_in_:
+            about += " There are as many rows as genes in fit: pass datasets.samples_first(X)."
+        return about
     missing = np.setdiff1d(known, names)
     unknown = np.setdiff1d(names, known)
     if not len(missing) and not len(unknown):

@@ -1,6 +1,7 @@
 """The scikit-learn contract of the pretrainers, written once."""
 
 import copy
+from contextlib import closing
 from numbers import Integral
 
 import numpy as np
@@ -12,11 +13,11 @@ from sklearn.base import (
     _fit_context,
 )
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 
 from ._callbacks import CallbackSupportMixin, Task
+from ._embedding import EmbeddingMixin
 from ._fitting import all_or_nothing
-from ._inputs import LARGEST, check_values, check_X, check_X_unlabeled, gene, with_obs_names
+from ._inputs import check_values, check_X, check_X_unlabeled
 from ._nn.encoder import Encoder, MLPEncoder
 from ._nn.residual import ResidualEncoder
 from ._parameters import (
@@ -29,18 +30,21 @@ from ._parameters import (
     check_sizes,
     epoch_line,
 )
+from ._sources import Source
+from ._streaming import draw_rows
 from ._training.components import principal_components
 from ._training.device import resolve_device, resolve_precision
-from ._training.embed import embed, first_layer
+from ._training.embed import first_layer
 from ._training.engine import Engine
 from ._training.objective import Objective
 from ._training.rows import Rows
 from ._training.schedule import SCHEDULES
 from ._training.seeds import Seeds
+from ._training.statistics import ColumnStatistics
 from ._training.stopping import EarlyStopping
+from ._training.stream import Drawn, StreamSource
 from ._training.threads import share_of_processors
-from ._training.views import make_sources
-from ._training.warning import warn_user
+from ._training.views import BatchSource, make_sources
 
 # "auto" epochs (docs/evidence.md): so many passes, in no fewer steps than the first nor more than
 # the second; but never fewer passes than the last.
@@ -54,6 +58,7 @@ STEM = 64  # of them, where the residual encoder starts
 class BaseSSLTransformer(
     PresetMixin,
     CallbackSupportMixin,
+    EmbeddingMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     BaseEstimator,
@@ -137,9 +142,11 @@ class BaseSSLTransformer(
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, data frame, AnnData} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix, frame, AnnData, on disk} of shape (n_samples, n_features)
             Expression profiles, samples in rows: log2 or otherwise variance-stabilised values,
-            of any real dtype. Not copied, but for a Fortran-ordered array, once.
+            of any real dtype. Not copied, but for a Fortran-ordered array, once. On disk: a
+            memmap, an h5py or zarr dataset, a backed AnnData, a list of parquet files, or what
+            `datasets.samples_first` makes of genes x samples; see Notes.
         y : None
             Ignored; present for scikit-learn's Pipeline.
         X_unlabeled : matrix or list of matrices with n_features columns, default=None
@@ -155,49 +162,38 @@ class BaseSSLTransformer(
         ------
         ValueError
             If X or a parameter is unusable; the message names the cause, the numbers, the cure.
+        OSError
+            If rows of a matrix on disk cannot be read.
+
+        Notes
+        -----
+        A matrix on disk of up to 512 MB is read into memory (a memmap is used as it is): the result
+        is that of the same array. A larger one stays there. It is read once for the statistics,
+        which are those of all samples, then once per epoch in blocks, by a thread; batches are
+        mixed from 256 MB of blocks from all over the matrix. Donors, principal components and the
+        last statistics of BatchNorm are of samples drawn at random and kept in memory: 256 MB of
+        them, or 2,048; held out for validation are 256 MB at most, or 2,048. That takes about 1 GB
+        of memory in all, for values of 4 bytes up to 30,000 genes. An array over a memmap,
+        ``np.asarray(X)``, is taken for an array in memory.
         """
         self._check_parameters()
         device = resolve_device(self.device)
-        matrices = [check_X(self, X, reset=True, layer=self.layer, gather=True)]
-        matrices += check_X_unlabeled(self, X_unlabeled, layer=self.layer)
-        statistics = check_values(self, matrices)
-        self.mean_ = statistics.mean if self.standardize else None
-        self.scale_ = statistics.scale if self.standardize else None
-        rows = self._rows(matrices)
-
+        first = check_X(self, X, reset=True, layer=self.layer, gather=True, streams=True)
+        more = check_X_unlabeled(self, X_unlabeled, layer=self.layer)
         seeds = Seeds(self.random_state)
-        split = self._split(len(rows), seeds)
+        rows: Rows
+        if isinstance(first, Source):
+            rows, split = draw_rows(self, first, more, seeds)
+        else:
+            self._standardise_by(check_values(self, [first, *more]))
+            rows = self._rows([first, *more])
+            split = self._split(len(rows), seeds)
         encoder = self._make_encoder(rows, split[0], seeds)
         task = self._pretrain(encoder, rows, split, seeds, device, X, y)
         encoder.reestimate(first_layer(encoder, rows, device))
         self.encoder_ = encoder.eval()
         task.end(dict)
         return self
-
-    def transform(self, X):
-        """Embed expression profiles.
-
-        A profile's embedding depends on that profile alone: it is bitwise the same whether the
-        profile comes alone, permuted or within a batch, and for any number of threads.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, data frame, AnnData} of shape (n_samples, n_features)
-            Profiles over the genes of `fit`, in their order.
-
-        Returns
-        -------
-        Z : ndarray of shape (n_samples, n_features_out)
-            Embedding; float64 for float64 input, float32 for any other. A data frame if
-            `set_output` says so.
-        """
-        check_is_fitted(self)
-        Z = self._embed(check_X(self, X, reset=False, layer=self.layer))
-        return with_obs_names(self, Z, X)
-
-    @property
-    def _n_features_out(self) -> int:
-        return self.encoder_.n_embedding
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -250,15 +246,17 @@ class BaseSSLTransformer(
         self, encoder: Encoder, rows: Rows, split: tuple, seeds: Seeds, device, X, y
     ) -> Task:
         """Train ``encoder`` in place, record the history, return the task, still to be ended."""
-        source, validation = make_sources(
-            rows, *split, batch_size=self.batch_size, seeds=seeds, device=device
-        )
+        how = {"batch_size": self.batch_size, "device": device}
+        source: BatchSource
+        source, validation = make_sources(rows, *split, seeds=seeds, **how)
+        if isinstance(rows, Drawn):
+            source = StreamSource(rows, split[0], seed=seeds.integer("batches"), **how)
         n_epochs = self._n_epochs(len(source))
         task = Task.root(self, n_epochs, X=X, y=y)
         # A generator of its own for the heads, so that encoders of one seed start alike.
         objective = self._make_objective(encoder, seeds.generator("heads"))
         stopping = [EarlyStopping(self.n_iter_no_change, self.tol)] if self.early_stopping else []
-        self.history_ = Engine(
+        engine = Engine(
             objective,
             source=source,
             validation=validation,
@@ -271,7 +269,9 @@ class BaseSSLTransformer(
             generator=seeds.generator("dropout"),
             report=self._reporter(task, encoder, n_epochs),
             callbacks=stopping,
-        ).run()
+        )
+        with closing(source):
+            self.history_ = engine.run()
         self.n_iter_ = len(self.history_)
         self.loss_curve_ = [epoch["loss"] for epoch in self.history_]
         self.validation_loss_curve_ = (
@@ -279,7 +279,13 @@ class BaseSSLTransformer(
         )
         return task
 
-    def _split(self, n: int, seeds: Seeds) -> tuple[np.ndarray, np.ndarray | None]:
+    def _standardise_by(self, statistics: ColumnStatistics) -> None:
+        self.mean_ = statistics.mean if self.standardize else None
+        self.scale_ = statistics.scale if self.standardize else None
+
+    def _split(
+        self, n: int, seeds: Seeds, at_most: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         """Return training and held-out rows; none are held out unless asked for."""
         fraction = self.validation_fraction
         if fraction is None and self.early_stopping:
@@ -288,6 +294,7 @@ class BaseSSLTransformer(
             return np.arange(n), None
         # A lone sample has no negatives: its contrastive loss is 0 whatever the network.
         n_held_out = max(2, round(fraction * n))
+        n_held_out = n_held_out if at_most is None else min(n_held_out, at_most)
         if n - n_held_out < 2:
             raise ValueError(
                 f"validation_fraction={fraction} of {n} samples leaves {n - n_held_out} to "
@@ -313,32 +320,3 @@ class BaseSSLTransformer(
             )
 
         return report
-
-    # The parts of `transform`, for the classifier too
-
-    def _rows(self, matrices: list) -> Rows:
-        return Rows(matrices, self.mean_, self.scale_)
-
-    def _embed(self, X) -> np.ndarray:
-        """Embed a checked matrix."""
-        rows = self._rows([X])
-        Z = embed(self.encoder_, rows, self._device_or_cpu(), self._refuse_overflow)
-        return Z.astype(np.float64) if X.dtype == np.float64 else Z
-
-    def _device_or_cpu(self) -> torch.device:
-        """Return the device, or the CPU where an encoder from a GPU machine has come to."""
-        try:
-            return resolve_device(self.device)
-        except ValueError:
-            warn_user(f"device={self.device!r} is not in this machine: using the CPU.")
-            return torch.device("cpu")
-
-    def _refuse_overflow(self, block: np.ndarray) -> None:
-        if max(block.max(), -block.min()) <= LARGEST:
-            return
-        row, j = np.unravel_index(np.abs(block).argmax(), block.shape)
-        raise ValueError(
-            f"{gene(self, int(j))} of X is {block[row, j]:.3g} standard deviations from its mean "
-            f"in fit, whose square overflows float32 (beyond {LARGEST:.3g}). Correct it, or put X "
-            "on the scale of the data of fit."
-        )

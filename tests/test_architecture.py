@@ -10,20 +10,24 @@ import sslgex
 PACKAGE = Path(sslgex.__file__).parent
 # Lower layers first; a module may import from its own layer and those before it.
 LAYERS = [
-    ["_genes"],
+    ["_genes", "_npy", "_sources"],
     ["_nn"],
     ["_training"],
     [
+        "_anndata",
         "_callbacks",
         "_docs",
         "_fitting",
         "_inputs",
         "_labels",
+        "_on_disk",
         "_parameters",
+        "_streaming",
         "_versions",
         "datasets",
     ],
     ["preprocessing"],
+    ["_embedding"],
     ["base"],
     ["_head", "_linear_path", "_propagation", "_unfrozen", "_pooled"],
     ["_untrained", "_encoders", "_finish", "scarf", "vime", "byol"],

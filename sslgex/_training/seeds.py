@@ -14,7 +14,7 @@ class Seeds:
         As in scikit-learn: None draws the number from numpy's global generator.
     """
 
-    USES = ("weights", "heads", "batches", "validation", "dropout", "split", "components")
+    USES = ("weights", "heads", "batches", "validation", "dropout", "split", "components", "donors")
 
     def __init__(self, random_state):
         root = check_random_state(random_state).randint(2**31 - 1)

@@ -3,7 +3,8 @@
 import numpy as np
 from sklearn.utils import _safe_indexing
 
-from .._inputs import _values_of_anndata, column_names, is_anndata
+from .._anndata import is_anndata, values_of_anndata
+from .._inputs import column_names
 from ._alignment import first_names
 
 
@@ -41,7 +42,7 @@ def take_columns(X, columns: np.ndarray):
 def without_names(X, layer: str | None):
     """Return the values of an AnnData, or a view of a pandas data frame with numbered columns."""
     if is_anndata(X):
-        return _values_of_anndata(X, layer)
+        return values_of_anndata(X, layer)
     numbered = X.copy(deep=False)
     numbered.columns = range(X.shape[1])
     return numbered

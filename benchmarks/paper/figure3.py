@@ -54,7 +54,7 @@ def table(results, setting: Setting) -> str:
     for metric, words in (("accuracy", "accuracy"), ("balanced_accuracy", "balanced accuracy")):
         opponent = results.best(LINEAR, metric=metric)
         means = mean_scores(results, metric=metric)
-        head = " / ".join(f"{size:g}" for size in results.label_sizes)
+        head = " / ".join(f"{n:.0f}" for n in results.positions)
         lines += [
             f"| {words}, per cent, at {head} labels | | minus the study's baseline, points | "
             f"minus {opponent}, points | labels saved over the baseline |",
@@ -74,7 +74,7 @@ def differences(results) -> list[str]:
     names = [f"{name} unfrozen" for name in METHODS]
     pairs = [(name, BASELINE) for name in names]
     pairs += list(combinations(names, 2))
-    head = " | ".join(f"{size:g} labels" for size in results.label_sizes)
+    head = " | ".join(f"{n:.0f} labels" for n in results.positions)
     lines = [
         f"| accuracy, points | {head} | all |",
         "|---" * (len(results.label_sizes) + 2) + "|",

@@ -76,7 +76,7 @@ def table(found, setting: Setting, args: argparse.Namespace) -> str:
         ]
         lines.append(f"| {method} | {' | '.join(cells)} |")
     means = mean_scores(found.results, metric=METRIC)
-    sizes = " / ".join(f"{size:g}" for size in found.results.sizes)
+    sizes = " / ".join(f"{n:.0f}" for n in found.results.positions)
     lines += ["", f"| {METRIC}, per cent, at {sizes} labels | {head}", rule]
     for name in [*METHODS, "baseline"]:
         entries = [f"{name}, {d} x {w}" for d, w in shapes] + [f"{name}, selected"]

@@ -21,13 +21,13 @@ def small(cls, **params):
 
 @pytest.mark.parametrize("cls", PRETRAINERS)
 @pytest.mark.parametrize("check", testing.CHECKS)
-@pytest.mark.parametrize("embedding", ["all", "last"])
-def test_contract(cls, check, embedding):
+@pytest.mark.parametrize("architecture", ["residual", "mlp"])
+def test_contract(cls, check, architecture):
     X, _ = make_expression(n_samples=60, n_genes=150, return_X_y=True, random_state=0)
-    if embedding == "last" and check is testing.check_sample_alone:
+    if architecture == "mlp" and check is testing.check_sample_alone:
         # Eight ReLU units, half of them 0, cannot tell sixty samples apart after two epochs.
         X = X[:10]
-    check(small(cls, embedding=embedding), X)
+    check(small(cls, architecture=architecture, embedding="last"), X)
 
 
 def test_a_transformer_that_looks_at_the_batch_fails_the_checks():

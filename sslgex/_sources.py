@@ -50,15 +50,15 @@ class Source:
 
     @property
     def row_bytes(self) -> float:
-        """What a row takes in memory, on average."""
-        return self.nbytes / max(1, self.shape[0])
+        """What a row takes in memory, on average; 1 at least."""
+        return max(1.0, self.nbytes / max(1, self.shape[0]))
 
     def bounds(self, n_bytes: int) -> list[int]:
         """Return where blocks of about ``n_bytes`` begin, that are stored together, and the end.
 
         A block is larger where more than that is stored together.
         """
-        size = math.ceil(max(1, n_bytes // max(1, self.row_bytes)) / self.step) * self.step
+        size = math.ceil(max(1, n_bytes // self.row_bytes) / self.step) * self.step
         return [*range(0, self.shape[0], size), self.shape[0]]
 
     def read(self, start: int, stop: int):
@@ -173,7 +173,7 @@ class Parquet(Source):
 
     def bounds(self, n_bytes: int) -> list[int]:
         """Return where blocks of whole row groups begin, and the end."""
-        size = max(1, n_bytes // max(1, self.row_bytes))
+        size = max(1, n_bytes // self.row_bytes)
         bounds = [0]
         for end, following in pairwise([*self._starts[1:], math.inf]):
             if end > bounds[-1] and following - bounds[-1] > size:
@@ -211,7 +211,7 @@ class Chain(Source):
 
     def bounds(self, n_bytes: int) -> list[int]:
         """Return where the sources' blocks begin, and the end."""
-        size = n_bytes / max(1, self.row_bytes)  # rows, whatever a source's own are
+        size = n_bytes / self.row_bytes  # rows, whatever a source's own are
         bounds = []
         for start, source in zip(self._starts, self.sources, strict=False):
             own = source.bounds(math.ceil(size * source.row_bytes))

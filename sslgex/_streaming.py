@@ -8,7 +8,7 @@ from ._inputs import check_statistics
 from ._on_disk import check_finite
 from ._sources import Chain, Sliced, Source
 from ._training.seeds import Seeds
-from ._training.stream import Drawn, draw, n_drawn, survey
+from ._training.stream import Drawn, check_blocks, draw, n_drawn, survey
 
 
 def draw_rows(estimator, source: Source, more: list, seeds: Seeds) -> tuple[Drawn, tuple]:
@@ -35,6 +35,7 @@ def draw_rows(estimator, source: Source, more: list, seeds: Seeds) -> tuple[Draw
     if more:
         parts = [Sliced(matrix, f"X_unlabeled[{i}]") for i, matrix in enumerate(more)]
         source = Chain([source, *parts])
+    check_blocks(source)
     train, held_out = estimator._split(len(source), seeds, n_drawn(source))
     donors = draw(train, n_drawn(source), seeds.integer("donors"))
     kept = donors if held_out is None else np.sort(np.concatenate([donors, held_out]))

@@ -14,7 +14,7 @@ from sslgex._sources import Chain, Sliced
 from sslgex._training import stream
 from sslgex._training.ahead import Ahead
 from sslgex._training.statistics import Moments
-from sslgex._training.stream import Drawn, StreamSource, draw, n_drawn, survey
+from sslgex._training.stream import Drawn, StreamSource, check_blocks, draw, n_drawn, survey
 
 GENES = 6
 ROW = 4 * GENES
@@ -195,13 +195,18 @@ def test_two_windows_are_in_memory_and_no_more(monkeypatch):
 def test_rows_that_are_stored_together(monkeypatch):
     shrink(monkeypatch, window=100, row=ROW)
     source = Sliced(coded(1000), "the rows", step=50)
-    drawn = Drawn(coded(4), None, None, source, None)
-    how = {"batch_size": 32, "seed": 0, "device": torch.device("cpu")}
     with pytest.warns(UserWarning, match=r"50 rows of the rows .* from 2.0 places .*cache_rows"):
-        StreamSource(drawn, np.arange(4), **how)
+        check_blocks(source)
     source.step = 200
     with pytest.raises(ValueError, match=r"200 rows of the rows are stored together.*cache_rows"):
-        StreamSource(drawn, np.arange(4), **how)
+        check_blocks(source)
+
+
+def test_the_last_window_is_not_of_what_the_others_left(monkeypatch):
+    shrink(monkeypatch, window=100, row=ROW)
+    source = streamed(coded(410))  # by windows of 100 the last batch would be of one block
+    for _ in range(20):
+        assert min(len(set(batch // 10)) for batch in rows_of(source)[:-1]) > 4
 
 
 # ------------------------------------------------------------------------------ the thread

@@ -22,7 +22,8 @@ from .statistics import ColumnStatistics, Moments
 from .views import Views, batch_bounds, new_rng
 from .warning import warn_user
 
-WINDOW = 256 * 2**20  # bytes of rows that are shuffled together; two windows are in memory
+# Bytes of rows that are shuffled together, give or take a quarter; two windows are in memory.
+WINDOW = 256 * 2**20
 BLOCKS = 64  # of which a window is made
 FEWEST_BLOCKS = 8  # fewer are worth a warning
 DONORS = 256 * 2**20  # bytes of rows to draw donors from
@@ -71,16 +72,6 @@ class StreamSource:
         Of order and corruption: one seed, one run, however fast the thread reads.
     device : torch.device
         Where the views go.
-
-    Raises
-    ------
-    ValueError
-        If rows that are stored together are more than a window.
-
-    Warns
-    -----
-    UserWarning
-        If a window is of few blocks.
     """
 
     def __init__(
@@ -96,9 +87,9 @@ class StreamSource:
         n = int(drawn.train.sum())
         batch_size = min(batch_size, n)
         self.bounds = batch_bounds(n, batch_size)
-        self.window = max(batch_size, int(WINDOW / self.source.row_bytes))  # rows
-        self.blocks = list(pairwise(self.source.bounds(WINDOW // BLOCKS)))
-        self._check_blocks()
+        # Of one size, or the last batches of an epoch would be of few blocks.
+        self.n_windows = max(1, min(round(self.source.nbytes / WINDOW), n // batch_size))
+        self.blocks = blocks_of(self.source)
         self._reading: Ahead | None = None
 
     def __len__(self) -> int:
@@ -119,32 +110,17 @@ class StreamSource:
             self._reading.close()
             self._reading = None
 
-    def _check_blocks(self) -> None:
-        size = max(stop - start for start, stop in self.blocks)
-        cure = "Write the rows one by one, once: sslgex.datasets.cache_rows(X, path)."
-        if size > self.window:
-            raise ValueError(
-                f"{size:,} rows of {self.source.where} are stored together, "
-                f"{size * self.source.row_bytes / 2**20:,.0f} MB; batches are mixed from "
-                f"{WINDOW / 2**20:.0f} MB. {cure} A parquet file: write it with smaller row groups."
-            )
-        if self.window < min(FEWEST_BLOCKS * size, len(self.source)):
-            warn_user(
-                f"{size:,} rows of {self.source.where} are stored together, so a batch is mixed "
-                f"from {self.window / size:.1f} places of the source, not from {FEWEST_BLOCKS} or "
-                f"more. If its rows are in no random order, batches are less random. {cure}"
-            )
-
     def _windows(self) -> Iterator[tuple[Rows, list[np.ndarray]]]:
         """Yield rows to be mixed, and which of them the batches are."""
         blocks = [self.blocks[i] for i in self.order.permutation(len(self.blocks))]
         sizes = np.diff(self.bounds).tolist()[::-1]
-        left = None  # rows that did not make a batch
-        while blocks:
+        read, left = 0, None  # of the latter there were not enough for a batch
+        for i in range(self.n_windows):
             group, n = [], 0 if left is None else left.shape[0]
-            while blocks and n < self.window:
+            while blocks and read < (i + 1) * self.bounds[-1] / self.n_windows:
                 start, stop = blocks.pop()
                 group.append((start, stop))
+                read += int(self.train[start:stop].sum())
                 n += int(self.train[start:stop].sum())
             window = stack(self._parts(left, group), n, self.source)
             shuffled, at, batches = self.order.permutation(n), 0, []
@@ -161,6 +137,41 @@ class StreamSource:
         for start, stop in group:
             block, train = self.source.read(start, stop), self.train[start:stop]
             yield block if train.all() else block[train]
+
+
+def blocks_of(source: Source) -> list[tuple[int, int]]:
+    """Return the rows of each block: where they start, and where they stop."""
+    return list(pairwise(source.bounds(WINDOW // BLOCKS)))
+
+
+def check_blocks(source: Source) -> None:
+    """See that batches can be mixed from blocks.
+
+    Raises
+    ------
+    ValueError
+        If rows that are stored together are more than a window.
+
+    Warns
+    -----
+    UserWarning
+        If a window is of few blocks.
+    """
+    size = max(stop - start for start, stop in blocks_of(source))
+    window = WINDOW / source.row_bytes  # rows
+    cure = "Write the rows one by one, once: sslgex.datasets.cache_rows(X, path)."
+    if size > window:
+        raise ValueError(
+            f"{size:,} rows of {source.where} are stored together, "
+            f"{size * source.row_bytes / 2**20:,.0f} MB; batches are mixed from "
+            f"{WINDOW / 2**20:.0f} MB. {cure} A parquet file: write it with smaller row groups."
+        )
+    if window < min(FEWEST_BLOCKS * size, len(source)):
+        warn_user(
+            f"{size:,} rows of {source.where} are stored together, so a batch is mixed from "
+            f"{window / size:.1f} places of the source, not from {FEWEST_BLOCKS} or more. If its "
+            f"rows are in no random order, batches are less random. {cure}"
+        )
 
 
 def survey(source: Source, wanted: np.ndarray, check: Check) -> tuple[ColumnStatistics, object]:

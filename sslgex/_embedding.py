@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.base import TransformerMixin
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
@@ -21,8 +22,11 @@ from ._training.stream import pieces
 from ._training.warning import warn_user
 
 
-class EmbeddingMixin:
-    """`transform` of the pretrainers, and what the classifier takes of it."""
+class EmbeddingMixin(TransformerMixin):
+    """`transform` of the pretrainers, and what the classifier takes of it.
+
+    A TransformerMixin, because scikit-learn gives its output container only to methods of those.
+    """
 
     encoder_: Any
     mean_: np.ndarray | None

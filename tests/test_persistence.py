@@ -19,8 +19,15 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.svm import SVC
 
-import sslgex
-from sslgex import ByolTransformer, ScarfTransformer, SSLClassifier, VimeTransformer, load, save
+from sslgex import (
+    ByolTransformer,
+    ScarfTransformer,
+    SSLClassifier,
+    VimeTransformer,
+    _tensor_file,
+    load,
+    save,
+)
 from sslgex.datasets import make_expression
 
 METHODS = [
@@ -191,7 +198,7 @@ def test_a_failed_write_leaves_the_old_file(saved, scarf, data, monkeypatch):
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(sslgex.persistence, "save_file", full)
+    monkeypatch.setattr(_tensor_file, "save_file", full)
     with pytest.raises(OSError, match=r"No space left.*Nothing was changed"):
         save(scarf, saved)
     assert saved.read_bytes() == before
@@ -252,7 +259,7 @@ def forge(path, change):
     content = json.loads(metadata["content"])
     change(metadata, content)
     metadata["content"] = json.dumps(content)
-    metadata["sha256"] = sslgex.persistence._digest(metadata["content"], arrays)
+    metadata["sha256"] = _tensor_file.digest(metadata["content"], arrays)
     save_file(arrays, path, metadata=metadata)
 
 

@@ -1,0 +1,209 @@
+"""Plain values and arrays in one file that runs no code when it is read.
+
+The file is in the safetensors format: arrays are its tensors, everything else is JSON in the
+header.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a file is for.
+
+    Attributes
+    ----------
+    format : str
+        Its name in the header.
+    version : int
+        The newest that is written and read.
+    writer : str
+        Who writes it, for errors.
+    cure : str
+        What to do about a file that cannot be read, for errors.
+    """
+
+    format: str
+    version: int
+    writer: str
+    cure: str
+
+
+class Packer:
+    """Turns values into JSON, and their arrays into named tensors, each stored once.
+
+    The values must live as long as the packer, which knows arrays by where they are in memory.
+    """
+
+    def __init__(self):
+        self.arrays: dict[str, np.ndarray] = {}
+        self._names: dict[tuple, str] = {}
+
+    def pack(self, value, name: str) -> Any:
+        """Return ``value`` as something JSON holds; ``name`` says where it stands."""
+        if value is None or isinstance(value, bool | int | float | str):
+            return value
+        if isinstance(value, np.generic):
+            return value.item()
+        if isinstance(value, os.PathLike):
+            return os.fspath(value)
+        if isinstance(value, list):
+            return [self.pack(v, f"{name}.{i}") for i, v in enumerate(value)]
+        if isinstance(value, tuple):
+            return {"tuple": [self.pack(v, f"{name}.{i}") for i, v in enumerate(value)]}
+        if isinstance(value, dict):
+            pairs = [[self.pack(k, name), self.pack(v, f"{name}.{k}")] for k, v in value.items()]
+            return {"dict": pairs}
+        if isinstance(value, np.ndarray):
+            return self._pack_array(value, name)
+        return self.pack_other(value, name)
+
+    def pack_other(self, value, name: str) -> Any:
+        """Return a value of another type as a dict; subclasses say which they know."""
+        raise TypeError(f"{name} is a {type(value).__name__}, which the file does not hold.")
+
+    def store(self, array: np.ndarray, name: str) -> str:
+        """Keep an array of numbers and return the name of its tensor."""
+        key = (array.__array_interface__["data"][0], array.shape, array.dtype.str)
+        if array.size == 0 or key not in self._names:
+            self._names[key] = name
+            self.arrays[name] = np.asarray(array, order="C")
+        return self._names[key]
+
+    def _pack_array(self, array: np.ndarray, name: str) -> dict:
+        if array.dtype.kind in "biuf":
+            return {"array": self.store(array, name)}
+        values = self.pack(array.tolist(), name)
+        return {"values": values, "dtype": "O" if array.dtype == object else array.dtype.str}
+
+
+def unpack(node, arrays: dict[str, np.ndarray], other: Callable[[dict, dict], Any] | None = None):
+    """Return what `Packer.pack` packed; ``other`` unpacks what `Packer.pack_other` did."""
+    if isinstance(node, list):
+        return [unpack(item, arrays, other) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "tuple" in node:
+        return tuple(unpack(item, arrays, other) for item in node["tuple"])
+    if "dict" in node:
+        pairs = node["dict"]
+        return {unpack(k, arrays, other): unpack(v, arrays, other) for k, v in pairs}
+    if "array" in node:
+        return arrays[node["array"]]
+    if "values" in node:
+        return _unpack_values(unpack(node["values"], arrays, other), node["dtype"])
+    if other is None:
+        raise KeyError(f"no value has the fields {sorted(node)}")
+    return other(node, arrays)
+
+
+def write(path: Path, content, arrays: dict[str, np.ndarray], kind: Kind, token: str) -> None:
+    """Write a file that appears complete or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Where to write; what was there before is replaced at the end.
+    content : object
+        What JSON holds.
+    arrays : dict of ndarray
+        Of numbers.
+    kind : Kind
+        Of the file.
+    token : str
+        Part of the name of the file until it is complete.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    text = json.dumps(content)
+    metadata = {
+        "format": kind.format,
+        "format_version": str(kind.version),
+        "content": text,
+        "sha256": digest(text, arrays),
+    }
+    partial = path.with_name(f".{path.name}.{token}")
+    try:
+        save_file(arrays, partial, metadata=metadata)
+        with open(partial, "rb+") as file:
+            os.fsync(file.fileno())  # or a crash of the machine could leave a name without content
+        os.replace(partial, path)
+    except (OSError, SafetensorError) as error:
+        raise OSError(f"{path} could not be written: {error}. Nothing was changed.") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read(path: Path, kind: Kind) -> tuple[Any, dict[str, np.ndarray]]:
+    """Return the content and the arrays of a file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    ValueError
+        If it is damaged, of another kind or newer than this code.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, TypeError) as error:
+        raise ValueError(
+            f"{path} is not a readable safetensors file ({error}): truncated, damaged or of "
+            f"another kind. {kind.cure}"
+        ) from None
+    if metadata.get("format") != kind.format:
+        raise ValueError(
+            f"{path} is a safetensors file, but {kind.writer} did not write it (its format is "
+            f"{metadata.get('format')!r})."
+        )
+    _check_version(path, metadata, kind)
+    text = metadata.get("content", "")
+    if digest(text, arrays) != metadata.get("sha256"):
+        raise ValueError(f"{path} is damaged: its content does not match its checksum. {kind.cure}")
+    return json.loads(text), arrays
+
+
+def digest(text: str, arrays: dict[str, np.ndarray]) -> str:
+    """Return a hash of a text and of named arrays."""
+    sha = hashlib.sha256(text.encode())
+    for name in sorted(arrays):
+        array = np.asarray(arrays[name], order="C")
+        sha.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        sha.update(array.reshape(-1).view(np.uint8).data)
+    return sha.hexdigest()
+
+
+def _check_version(path: Path, metadata: dict[str, str], kind: Kind) -> None:
+    from . import __version__
+
+    version = metadata.get("format_version", "")
+    if not version.isdigit():
+        raise ValueError(f"{path} is damaged: its format version is {version!r}.")
+    if int(version) > kind.version:
+        raise ValueError(
+            f"{path} has format version {version}; sslgex {__version__} reads up to "
+            f"{kind.version}. Upgrade sslgex."
+        )
+
+
+def _unpack_values(values: list, dtype: str) -> np.ndarray:
+    if dtype != "O":
+        return np.array(values, dtype=dtype)
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array

@@ -1,12 +1,17 @@
 """What a CUDA GPU must give: the CPU's results, and models that come back to the CPU."""
 
+import os
 import pickle
+import time
+from collections import Counter
 
 import numpy as np
 import pytest
 import torch
+from joblib import Parallel, delayed
 
 from sslgex import ByolTransformer, ScarfTransformer, SSLClassifier, VimeTransformer
+from sslgex.evaluation import label_efficiency_curve
 
 pytestmark = [
     pytest.mark.gpu,
@@ -118,3 +123,26 @@ def test_an_index_beyond_the_gpus_is_refused(cls):
     n = torch.cuda.device_count()
     with pytest.raises(ValueError, match=f"'cuda:{n}' is not available.* sees {n} cuda"):
         small(cls, f"cuda:{n}").fit(X)
+
+
+def device_in_worker(_):
+    from sslgex._training.device import resolve_device
+
+    time.sleep(0.1)  # that the other worker has one, too
+    return os.getpid(), str(resolve_device("cuda"))
+
+
+def test_workers_take_turns_with_the_gpus():
+    jobs = max(2, torch.cuda.device_count())
+    found = dict(Parallel(jobs, "loky")(delayed(device_in_worker)(i) for i in range(8 * jobs)))
+    n_per_gpu = Counter(found.values())
+    assert max(n_per_gpu.values()) - min(n_per_gpu.values()) <= 1
+    assert len(n_per_gpu) == min(len(found), torch.cuda.device_count())
+
+
+def test_jobs_on_cuda_give_what_one_job_gives():
+    entries = {"scarf": SSLClassifier(small(ScarfTransformer, "auto"), mode="frozen")}
+    kw = {"label_sizes": [12], "n_draws": 2, "cv": 2, "random_state": 0, "error_score": "raise"}
+    one, two = (label_efficiency_curve(entries, X, Y, n_jobs=n, **kw) for n in (1, 2))
+    for a, b in zip(one.outcomes["scarf"], two.outcomes["scarf"], strict=True):
+        np.testing.assert_allclose(a.p_true, b.p_true, atol=1e-4)

@@ -2,6 +2,10 @@
 
 import torch
 
+from .workers import is_worker, set_here, worker_index
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+
 
 def resolve_device(device: str) -> torch.device:
     """Return the device that ``device`` means here.
@@ -9,7 +13,8 @@ def resolve_device(device: str) -> torch.device:
     Parameters
     ----------
     device : str
-        "auto" (CUDA, else MPS, else the CPU) or a torch device name.
+        "auto" (CUDA, else MPS, else the CPU) or a torch device name. Of several GPUs that "auto"
+        and "cuda" may mean, worker processes take turns.
 
     Raises
     ------
@@ -20,7 +25,7 @@ def resolve_device(device: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
         if name == "cpu" and torch.backends.mps.is_available():
             name = "mps"
-        return torch.device(name)
+        device = name
     try:
         resolved = torch.device(device)
     except RuntimeError:
@@ -37,7 +42,24 @@ def resolve_device(device: str) -> torch.device:
             f"device={device!r} is not available: torch {torch.__version__} sees {found} "
             f"{resolved.type} device(s) here. Use device='auto' to take what there is."
         )
+    if resolved.type == "cuda" and resolved.index is None and is_worker():
+        return torch.device("cuda", gpu_of_worker(worker_index(), found, set_here(VISIBLE)))
     return resolved
+
+
+def gpu_of_worker(index: int, n_gpus: int, assigned: bool) -> int:
+    """Return which of the GPUs that it sees a worker computes on.
+
+    Parameters
+    ----------
+    index : int
+        How many of its parent's workers were started before it.
+    n_gpus : int
+        How many GPUs it sees.
+    assigned : bool
+        Whether it was told which are its own, the first one foremost, as dask-cuda does.
+    """
+    return 0 if assigned else index % n_gpus
 
 
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:

@@ -6,15 +6,15 @@ where ``inner_max_num_threads`` or ``OMP_NUM_THREADS`` says otherwise, nor do mu
 pools. The bits of a result do not depend on the number of threads.
 """
 
-import multiprocessing
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psutil
 import torch
 from joblib import cpu_count
 from threadpoolctl import threadpool_info, threadpool_limits
+
+from .workers import is_worker, n_workers
 
 SWITCH = "SSLGEX_SHARE_PROCESSORS"  # environment variable; "0" leaves the threads as they are
 
@@ -42,24 +42,6 @@ def share_of_processors() -> Iterator[None]:
 
 def share() -> int:
     """Return how many processors this process has for itself, at least 1."""
-    if multiprocessing.parent_process() is None or os.environ.get(SWITCH) == "0":
+    if not is_worker() or os.environ.get(SWITCH) == "0":
         return cpu_count()
     return max(1, cpu_count() // n_workers())
-
-
-def n_workers() -> int:
-    """Return how many workers this one's parent has, itself included."""
-    try:
-        # The parent by the system's word: a fork server stands between it and Python's.
-        siblings = psutil.Process(os.getppid()).children()
-        python = psutil.Process().exe()
-    except psutil.Error:
-        return 1
-    return max(1, sum(_is_worker(process, python) for process in siblings))
-
-
-def _is_worker(process: psutil.Process, python: str) -> bool:
-    try:
-        return process.exe() == python and "resource_tracker" not in " ".join(process.cmdline())
-    except psutil.Error:  # it ended meanwhile, or is not ours
-        return False

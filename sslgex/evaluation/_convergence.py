@@ -10,7 +10,7 @@ from ..classifier import SSLClassifier
 from ._convergence_results import ConvergenceResults
 from ._draws import draw_subsets, resolve_sizes
 from ._entries import check_entries
-from ._fits import Data, Fit, fit_and_predict, predict
+from ._fits import Data, Fit, Pool, fit_and_predict, predict
 from ._metrics import Outcome
 from ._runner import Runner
 from ._setup import check_n_draws, check_scoring, set_up
@@ -213,7 +213,7 @@ class EpochSweep(Sweep):
         return stacked
 
 
-def fit_by_epoch(entry, encoder, data: Data, train, labelled, test, seed: int) -> Fit:
+def fit_by_epoch(entry, encoder, data: Data, pool: Pool, labelled, test, seed: int) -> Fit:
     """Fit an entry as `fit_and_predict` does, and predict the test samples after every epoch.
 
     The arrays of the outcome have shape (max_epochs, n_test), or (1, n_test) without epochs.
@@ -230,7 +230,7 @@ def fit_by_epoch(entry, encoder, data: Data, train, labelled, test, seed: int) -
         seconds += time.perf_counter() - start
 
     n_epochs = entry.max_epochs if _has_epochs(entry) else 1
-    fit = fit_and_predict(entry, encoder, data, train, labelled, test, seed, watch)
+    fit = fit_and_predict(entry, encoder, data, pool, labelled, test, seed, watch)
     epochs = seen or [fit.outcome]
     epochs += [epochs[-1]] * (n_epochs - len(epochs))
     outcome = Outcome(*(np.stack(part) for part in zip(*epochs, strict=True)))

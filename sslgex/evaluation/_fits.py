@@ -112,10 +112,10 @@ def to_pretrain(entry):
     return None if encoder is None or is_fitted(encoder) else encoder
 
 
-def pretrain(encoder, data: Data, train: np.ndarray, seed: int) -> Pretrained:
+def pretrain(encoder, data: Data, pool: Pool, seed: int) -> Pretrained:
     """Fit an encoder on the training samples without labels and on the unlabelled ones."""
-    parts = [part[:] for part in (Part(data.profiles, train), *data.more) if len(part)]
-    X, *more = parts
+    parts = Part(data.profiles, pool.train), *pool.of(data).more
+    X, *more = (part[:] for part in parts if len(part))
     matrix = X if sp.issparse(X) else np.asarray(X)
     start = time.perf_counter()
     fitted = fit_encoder(encoder, X, matrix, more, memory=None, random_state=seed, task=Task(None))
@@ -123,7 +123,7 @@ def pretrain(encoder, data: Data, train: np.ndarray, seed: int) -> Pretrained:
 
 
 def fit_and_predict(
-    entry, encoder, data: Data, train, labelled, test, seed: int, watch: Callable | None = None
+    entry, encoder, data: Data, pool: Pool, labelled, test, seed: int, watch: Callable | None = None
 ) -> Fit:
     """Fit an entry on labelled samples and predict the test samples.
 
@@ -135,8 +135,10 @@ def fit_and_predict(
         What its encoder has become by pretraining.
     data : Data
         The samples.
-    train, labelled, test : ndarray
-        Rows of the split's training samples, of those with labels, and of the test samples.
+    pool : Pool
+        Those of the split to learn from.
+    labelled, test : ndarray
+        Rows of the samples with labels, and of the test samples.
     seed : int
         For parts of the entry without a seed.
     watch : callable or None
@@ -150,9 +152,9 @@ def fit_and_predict(
         model.encoder = encoder
     more = {}
     if wants_unlabeled(model):
-        others = np.setdiff1d(train, labelled)
+        others = np.setdiff1d(pool.train, labelled)
         more["X_unlabeled"] = [data.profiles[others]] if len(others) else []
-        more["X_unlabeled"] += [part[:] for part in data.more]
+        more["X_unlabeled"] += [part[:] for part in pool.of(data).more]
     X, y = data.profiles[labelled], data.classes[data.y[labelled]]
     with warnings.catch_warnings():
         # Few samples of many classes are what this is for.

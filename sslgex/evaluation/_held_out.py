@@ -15,7 +15,7 @@ from .._training.warning import warn_user
 from ..classifier import SSLClassifier
 from ._cache import Cache
 from ._entries import check_estimators
-from ._fits import Data, Pretrained, pretrain, wants_unlabeled
+from ._fits import Data, Pool, Pretrained, pretrain, wants_unlabeled
 from ._profiles import Profiles, check_profiles
 from ._runner import Runner
 from ._setup import check_seed, check_y
@@ -113,15 +113,16 @@ def look(
             raise ValueError(f"{unlabelled} are classifiers to be fitted: pass y.")
         splits = make_splits(cv, codes, groups, seed=seed, n_samples=len(profiles))
     content = data.content()
-    whole = _fit(entries, fitted, data, splits, seed, runner, content)
-    batches = []
-    for name, entry in entries.items():
-        key = hash_of(entry, name, runner)
-        for s, split in enumerate(splits):
-            where = content, key, joblib.hash(split), seed_of(seed, s), joblib.hash(parameters)
-            arguments = diagnose, whole[name][s], data, split, seed_of(seed, s), parameters
-            batches.append([((diagnose.__name__, *where), arguments)])
-    found = runner.run(_diagnose, batches, "held-out samples")
+    with runner.sharing(data) as shared:
+        whole = _fit(entries, fitted, shared, splits, seed, runner, content)
+        batches = []
+        for name, entry in entries.items():
+            key = hash_of(entry, name, runner)
+            for s, split in enumerate(splits):
+                where = content, key, joblib.hash(split), seed_of(seed, s), joblib.hash(parameters)
+                arguments = diagnose, whole[name][s], shared, split, seed_of(seed, s), parameters
+                batches.append([((diagnose.__name__, *where), arguments)])
+        found = runner.run(_diagnose, batches, "held-out samples")
     n = len(splits)
     return {name: [found[i * n + s][0] for s in range(n)] for i, name in enumerate(entries)}
 
@@ -169,7 +170,7 @@ def _fit(entries, fitted, data, splits, seed, runner, content) -> dict[str, list
         function = fit_classifier if is_classifier(entry) else pretrain
         key = hash_of(entry, name, runner)
         for s, (train, _) in enumerate(splits):
-            arguments = entry, data, train, seed_of(seed, s)
+            arguments = entry, data, Pool(train), seed_of(seed, s)
             what = content, key, joblib.hash(train), seed_of(seed, s)
             batches.append([((function.__name__, *what), (function, *arguments))])
             places.append((name, s))
@@ -180,8 +181,9 @@ def _fit(entries, fitted, data, splits, seed, runner, content) -> dict[str, list
     return found
 
 
-def fit_classifier(entry, data: Data, train: np.ndarray, seed: int) -> Pretrained:
+def fit_classifier(entry, data: Data, pool: Pool, seed: int) -> Pretrained:
     """Fit a classifier on all training samples with their labels."""
+    train = pool.train
     model = seeded_clone(entry, seed)
     more = {}
     if data.more and takes_pool(model):

@@ -66,7 +66,7 @@ def check_smallest(name: str, encoder, data: Data, pool: Pool, size: float, seed
         if isinstance(encoder, BaseSSLTransformer):
             encoder._split(n, Seeds(seed))
         else:
-            pretrain(encoder, pool.of(data), pool.train, seed)
+            pretrain(encoder, data, pool, seed)
     except ValueError as error:
         raise ValueError(
             f"The pretraining size {size:g} is {n:,} profiles, which are too few for {name!r}: "

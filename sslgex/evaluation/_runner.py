@@ -1,7 +1,8 @@
 """Runs tasks in parallel, shows how far they are, and keeps what is done."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import joblib
@@ -9,6 +10,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from tqdm.auto import tqdm
 
 from ._cache import Cache
+from ._cluster import call_on_worker, check_shared, dask_client, held_by_workers
 
 
 class Failure(NamedTuple):
@@ -36,6 +38,21 @@ class Runner:
         self.n_jobs = n_jobs
         self.cache = cache
         self.error_score = error_score
+
+    @contextmanager
+    def sharing(self, data) -> Iterator:
+        """Return what stands for data in the arguments of all tasks that are run meanwhile.
+
+        That is the data themselves, unless the tasks go to a cluster.
+        """
+        client = dask_client()
+        if client is None:
+            yield data
+            return
+        if self.cache.folder is not None:
+            check_shared(client, self.cache.folder)
+        with held_by_workers(client, data) as held:
+            yield held
 
     def run(self, function: Callable, batches: list[list[tuple]], what: str) -> list[list]:
         """Return ``function(*arguments)`` for all tasks.
@@ -66,20 +83,25 @@ class Runner:
                 def print_progress(self):
                     bar.update(ends[self.n_completed_tasks] - bar.n)
 
-            fixed = function, self.cache, self.error_score
+            call = _call if dask_client() is None else call_on_worker
+            fixed = function, call, self.cache, self.error_score
             return ParallelWithBar(n_jobs=self.n_jobs)(
                 delayed(_run_batch)(*fixed, batch) for batch in batches
             )
 
 
-def _run_batch(function: Callable, cache: Cache, error_score, batch: list) -> list:
+def _call(function: Callable, *arguments):
+    return function(*arguments)
+
+
+def _run_batch(function: Callable, call: Callable, cache: Cache, error_score, batch: list) -> list:
     done: list = []
     for what, arguments in batch:
         key = joblib.hash([function.__name__, *what])
         result = cache.load(key)
         if result is None:
             try:
-                result = function(*arguments)
+                result = call(function, *arguments)
             except Exception as error:
                 if error_score == "raise":
                     raise

@@ -53,8 +53,9 @@ class Sweep:
     def run(self, entries: dict, runner: Runner) -> dict:
         """Make them; return the fields of `CurveResults` that come of it."""
         content = self.data.content()
-        encoders = self._pretrain(entries, runner, content)
-        fits = self._fit(entries, encoders, runner, content)
+        with runner.sharing(self.data) as data:
+            encoders = self._pretrain(entries, runner, content, data)
+            fits = self._fit(entries, encoders, runner, content, data)
         _warn_of_failures(fits, self.sizes)
         curves = {
             name: [[list(getattr(e.encoder, "loss_curve_", [])) for e in s] for s in encoders[name]]
@@ -87,7 +88,7 @@ class Sweep:
         """Return the pool of every size, or the one of all sizes."""
         return [Pool(self.splits[s][0])] if self.pools is None else self.pools[s]
 
-    def _pretrain(self, entries: dict, runner: Runner, content: str) -> dict[str, list]:
+    def _pretrain(self, entries: dict, runner: Runner, content: str, data) -> dict[str, list]:
         """Return, per entry, split and pool, a `Pretrained` or a `Failure`."""
         keys: dict[str, str] = {}
         batches: dict[tuple, list] = {}
@@ -101,8 +102,7 @@ class Sweep:
                 seed = seed_of(self.seed, s)
                 for p, pool in enumerate(self._pools(s)):
                     what = content, key, joblib.hash(pool), seed
-                    arguments = encoder, pool.of(self.data), pool.train, seed
-                    batches[key, s, p] = [(what, arguments)]
+                    batches[key, s, p] = [(what, (encoder, data, pool, seed))]
         done = runner.run(pretrain, list(batches.values()), "pretraining")
         found = {where: batch[0] for where, batch in zip(batches, done, strict=True)}
         return {
@@ -116,7 +116,7 @@ class Sweep:
             for name in entries
         }
 
-    def _fit(self, entries: dict, encoders: dict, runner: Runner, content: str) -> dict:
+    def _fit(self, entries: dict, encoders: dict, runner: Runner, content: str, data) -> dict:
         """Return, per entry, split, size and draw, a `Fit` or a `Failure`."""
         batches: dict[tuple, list] = {}
         failed: dict[tuple, list] = {}
@@ -137,11 +137,11 @@ class Sweep:
                     if where in batches or where in failed:
                         continue
                     batches[where] = batch = []
-                    data, rows = pools[p].of(self.data), joblib.hash([pools[p], test])
+                    rows = joblib.hash([pools[p], test])
                     for draw, labelled in enumerate(self.subsets[s][k]):
                         seed = seed_of(self.seed, s, labels, draw)
                         what = content, key, rows, joblib.hash(labelled), seed_of(self.seed, s)
-                        arguments = entry, encoder.encoder, data, pools[p].train, labelled, test
+                        arguments = entry, encoder.encoder, data, pools[p], labelled, test
                         batch.append(((*what, seed), (*arguments, seed)))
         done = dict(zip(batches, runner.run(self.fit, list(batches.values()), "fits"), strict=True))
         done |= failed

@@ -50,7 +50,7 @@ N_FITS = 8
 
 @pytest.fixture(scope="module")
 def client():
-    kw = {"processes": True, "threads_per_worker": 1, "dashboard_address": None}
+    kw = {"processes": True, "threads_per_worker": 1, "dashboard_address": ":0"}
     cluster = distributed.LocalCluster(n_workers=2, env={"GIVEN_TO_WORKERS": "1"}, **kw)
     with cluster, distributed.Client(cluster) as client:
         yield client

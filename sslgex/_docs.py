@@ -46,7 +46,19 @@ random_state : int, RandomState instance or None, default=None
     Seed of weights, corruption, batches, dropout and hold-out. Global generators are left alone;
     only None draws one number from numpy's, as everywhere in scikit-learn.
 verbose : int, default=0
-    1 prints a line per epoch. For progress bars see `set_callbacks`."""
+    1 prints a line per epoch. For progress bars see `set_callbacks`.
+checkpoint : path, default=None
+    File to keep the training in. After the process has died, `fit` with the same data and
+    parameters, in a new process, goes on after the last epoch in the file; on the same machine's
+    CPU the result is to the bit that of a fit without interruption. A file of other data,
+    parameters or versions of sslgex, torch or numpy is refused. It stays when training has ended,
+    so that the same fit then returns without training; delete it to train anew. Without a
+    `random_state` the seed is that in the file. Two fits need two files. It holds weights, those of
+    the heads and the optimiser's moments included, and no samples; it takes two to four times the
+    memory of the weights. Reading it runs no code.
+checkpoint_every : int or str, default="10 minutes"
+    When to write it, at the end of an epoch: after every so many epochs, or after a time such as
+    "90 seconds", "10 minutes" or "1.5 hours". The end of training is always written."""
 
 FIRST_PARAMETERS = """\
 hidden_layer_sizes : sequence of int, default=(256, 256, 256)

@@ -1,6 +1,6 @@
 """What `fit` takes from a matrix on disk before training: statistics, and rows drawn at random."""
 
-from functools import partial
+from collections.abc import Callable
 
 import numpy as np
 
@@ -11,7 +11,9 @@ from ._training.seeds import Seeds
 from ._training.stream import Drawn, check_blocks, draw, n_drawn, survey
 
 
-def draw_rows(estimator, source: Source, more: list, seeds: Seeds) -> tuple[Drawn, tuple]:
+def draw_rows(
+    estimator, source: Source, more: list, seeds: Seeds, see: Callable[[np.ndarray], None]
+) -> tuple[Drawn, tuple]:
     """Read a source once; set the statistics, and return rows drawn from it and their split.
 
     Parameters
@@ -24,6 +26,8 @@ def draw_rows(estimator, source: Source, more: list, seeds: Seeds) -> tuple[Draw
         Its checked X_unlabeled; they become part of the source.
     seeds : Seeds
         For the split and the draw.
+    see : callable
+        Is shown all rows, in order, as dense blocks.
 
     Returns
     -------
@@ -39,7 +43,12 @@ def draw_rows(estimator, source: Source, more: list, seeds: Seeds) -> tuple[Draw
     train, held_out = estimator._split(len(source), seeds, n_drawn(source))
     donors = draw(train, n_drawn(source), seeds.integer("donors"))
     kept = donors if held_out is None else np.sort(np.concatenate([donors, held_out]))
-    statistics, matrix = survey(source, kept, partial(check_finite, estimator))
+
+    def check(block: np.ndarray, start: int) -> None:
+        check_finite(estimator, block, start)
+        see(block)
+
+    statistics, matrix = survey(source, kept, check)
     check_statistics(estimator, statistics, len(source))
     estimator._standardise_by(statistics)
     rows = Drawn(matrix, estimator.mean_, estimator.scale_, source, held_out)

@@ -54,7 +54,7 @@ class UntrainedTransformer(BaseSSLTransformer):
     def _make_encoder(self, rows, train, seeds):
         return self._make_mlp(seeds)
 
-    def _pretrain(self, encoder, rows, split, seeds, device, X, y) -> Task:
+    def _pretrain(self, encoder, rows, split, seeds, device, X, y, callbacks) -> Task:
         """Leave the encoder as it is."""
         self.history_, self.loss_curve_, self.validation_loss_curve_ = [], [], None
         self.n_iter_ = 0

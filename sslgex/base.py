@@ -1,6 +1,7 @@
 """The scikit-learn contract of the pretrainers, written once."""
 
 import copy
+import os
 from contextlib import closing
 from numbers import Integral
 
@@ -15,6 +16,7 @@ from sklearn.base import (
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._callbacks import CallbackSupportMixin, Task
+from ._checkpointing import CheckpointedFit, check_interval
 from ._embedding import EmbeddingMixin
 from ._fitting import all_or_nothing
 from ._inputs import check_values, check_X, check_X_unlabeled
@@ -89,6 +91,8 @@ class BaseSSLTransformer(
         "precision": [StrOptions({"auto", "float32", "bfloat16"})],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
+        "checkpoint": [str, os.PathLike, None],
+        "checkpoint_every": [COUNT, str],
     }
 
     def __init__(
@@ -113,6 +117,8 @@ class BaseSSLTransformer(
         precision,
         random_state,
         verbose,
+        checkpoint=None,
+        checkpoint_every="10 minutes",
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.architecture = architecture
@@ -133,6 +139,8 @@ class BaseSSLTransformer(
         self.precision = precision
         self.random_state = random_state
         self.verbose = verbose
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     @_fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing
@@ -161,9 +169,15 @@ class BaseSSLTransformer(
         Raises
         ------
         ValueError
-            If X or a parameter is unusable; the message names the cause, the numbers, the cure.
+            If X or a parameter is unusable or `checkpoint` is of another training; the message
+            names the cause, the numbers, the cure.
         OSError
             If rows of a matrix on disk cannot be read.
+
+        Warns
+        -----
+        UserWarning
+            If a checkpoint could not be written; training goes on without.
 
         Notes
         -----
@@ -180,16 +194,20 @@ class BaseSSLTransformer(
         device = resolve_device(self.device)
         first = check_X(self, X, reset=True, layer=self.layer, gather=True, streams=True)
         more = check_X_unlabeled(self, X_unlabeled, layer=self.layer)
-        seeds = Seeds(self.random_state)
+        kept = CheckpointedFit(self)
+        seeds = kept.seeds()
         rows: Rows
         if isinstance(first, Source):
-            rows, split = draw_rows(self, first, more, seeds)
+            rows, split = draw_rows(self, first, more, seeds, kept.see)
         else:
+            kept.see_all([first, *more])
             self._standardise_by(check_values(self, [first, *more]))
             rows = self._rows([first, *more])
             split = self._split(len(rows), seeds)
         encoder = self._make_encoder(rows, split[0], seeds)
-        task = self._pretrain(encoder, rows, split, seeds, device, X, y)
+        n_samples = sum(matrix.shape[0] for matrix in [first, *more])
+        callbacks = kept.callbacks(seeds, n_samples)
+        task = self._pretrain(encoder, rows, split, seeds, device, X, y, callbacks)
         encoder.reestimate(first_layer(encoder, rows, device))
         self.encoder_ = encoder.eval()
         task.end(dict)
@@ -212,6 +230,7 @@ class BaseSSLTransformer(
     def _check_parameters(self) -> None:
         """Raise for parameters that the constraints of single values do not catch."""
         check_sizes(self, "hidden_layer_sizes")
+        check_interval(self)
 
     def _make_encoder(self, rows: Rows, train: np.ndarray, seeds: Seeds) -> Encoder:
         """Return the untrained encoder; set the principal components, of the training rows."""
@@ -243,7 +262,7 @@ class BaseSSLTransformer(
         )
 
     def _pretrain(
-        self, encoder: Encoder, rows: Rows, split: tuple, seeds: Seeds, device, X, y
+        self, encoder: Encoder, rows: Rows, split: tuple, seeds: Seeds, device, X, y, callbacks
     ) -> Task:
         """Train ``encoder`` in place, record the history, return the task, still to be ended."""
         how = {"batch_size": self.batch_size, "device": device}
@@ -268,7 +287,7 @@ class BaseSSLTransformer(
             precision=resolve_precision(self.precision, device),
             generator=seeds.generator("dropout"),
             report=self._reporter(task, encoder, n_epochs),
-            callbacks=stopping,
+            callbacks=[*stopping, *callbacks],
         )
         with closing(source):
             self.history_ = engine.run()

@@ -55,9 +55,9 @@ class ByolObjective(Objective):
         losses = [cosine_loss(q, z) for q, z in zip(predictions, targets, strict=True)]
         return torch.stack(losses).mean()
 
-    def start(self, n_steps: int) -> None:
-        """Begin the decay's schedule."""
-        self.step, self.n_steps = 0, n_steps
+    def start(self, n_steps: int, step: int = 0) -> None:
+        """Begin the decay's schedule, or go on with it."""
+        self.step, self.n_steps = step, n_steps
 
     def after_step(self) -> None:
         """Move the target a little towards the online network."""
@@ -203,6 +203,8 @@ class ByolTransformer(BaseSSLTransformer):
         precision="auto",
         random_state=None,
         verbose=0,
+        checkpoint=None,
+        checkpoint_every="10 minutes",
     ):
         super().__init__(
             hidden_layer_sizes,
@@ -224,6 +226,8 @@ class ByolTransformer(BaseSSLTransformer):
             precision=precision,
             random_state=random_state,
             verbose=verbose,
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
         )
         self.corruption_rate = corruption_rate
         self.ema_decay = ema_decay

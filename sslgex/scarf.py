@@ -169,6 +169,8 @@ class ScarfTransformer(BaseSSLTransformer):
         precision="auto",
         random_state=None,
         verbose=0,
+        checkpoint=None,
+        checkpoint_every="10 minutes",
     ):
         super().__init__(
             hidden_layer_sizes,
@@ -190,6 +192,8 @@ class ScarfTransformer(BaseSSLTransformer):
             precision=precision,
             random_state=random_state,
             verbose=verbose,
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
         )
         self.corruption_rate = corruption_rate
         self.temperature = temperature

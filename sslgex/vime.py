@@ -163,6 +163,8 @@ class VimeTransformer(BaseSSLTransformer):
         precision="auto",
         random_state=None,
         verbose=0,
+        checkpoint=None,
+        checkpoint_every="10 minutes",
     ):
         super().__init__(
             hidden_layer_sizes,
@@ -184,6 +186,8 @@ class VimeTransformer(BaseSSLTransformer):
             precision=precision,
             random_state=random_state,
             verbose=verbose,
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
         )
         self.corruption_rate = corruption_rate
         self.alpha = alpha

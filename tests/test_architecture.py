@@ -16,6 +16,7 @@ LAYERS = [
     [
         "_anndata",
         "_callbacks",
+        "_checkpointing",
         "_docs",
         "_fitting",
         "_inputs",

@@ -108,11 +108,16 @@ class Engine(NeuralNet):
             self.objective.zero_grad(set_to_none=True)
             self.objective.to("cpu").eval()
             self.objective.representation = None
+        return self.rows()
+
+    def rows(self) -> list[dict]:
+        """Return a dict per epoch so far."""
         return [{k: v for k, v in row.items() if k != "batches"} for row in self.history]
 
     def partial_fit(self, X, y=None, **fit_params):
         """Train; unlike skorch's, this lets KeyboardInterrupt through."""
-        self.notify("on_train_begin", X=X, y=y)
+        self.stop_ = False
+        self.notify("on_train_begin", X=X, y=y)  # where a checkpoint is gone on from
         self.fit_loop(X, y)
         self.notify("on_train_end", X=X, y=y)
         return self
@@ -121,9 +126,8 @@ class Engine(NeuralNet):
         """Run the epochs."""
         n_steps = self.max_epochs * len(self.source)
         factor = SCHEDULES[self.schedule]
-        step = 0
-        self.stop_ = False
-        self.module_.start(n_steps)
+        step = len(self.history) * len(self.source)
+        self.module_.start(n_steps, step)
         while len(self.history) < self.max_epochs and not self.stop_:
             started = time.perf_counter()
             self.notify("on_epoch_begin")
@@ -176,8 +180,7 @@ class Engine(NeuralNet):
 
     def on_epoch_end(self, net, **kwargs):
         """Hand the epoch's record on."""
-        row = {k: v for k, v in self.history[-1].items() if k != "batches"}
-        self.stop_ = bool(self.report(row)) or self.stop_
+        self.stop_ = bool(self.report(self.rows()[-1])) or self.stop_
 
     def _loss(self, views) -> torch.Tensor:
         mixed = self.precision != torch.float32

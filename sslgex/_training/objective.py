@@ -34,8 +34,12 @@ class Objective(nn.Module):
         """Return the scalar loss of a batch."""
         raise NotImplementedError
 
-    def start(self, n_steps: int) -> None:
-        """Prepare for a training of at most ``n_steps`` updates."""
+    def start(self, n_steps: int, step: int = 0) -> None:
+        """Prepare for a training of at most ``n_steps`` updates, of which ``step`` have been made.
+
+        A training that was interrupted goes on with the parameters and buffers that it had; any
+        other state must follow from ``step``.
+        """
 
     def after_step(self) -> None:
         """Act after an update of the weights; never called in evaluation."""

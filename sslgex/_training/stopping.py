@@ -37,6 +37,15 @@ class EarlyStopping(Callback):
             self.waited_ += 1
             net.stop_ = net.stop_ or self.waited_ >= self.patience
 
+    def state(self) -> dict:
+        """Return what `go_on` needs."""
+        return {"best": self.best_, "waited": self.waited_, "weights": self.weights_}
+
+    def go_on(self, state: dict) -> None:
+        """Go on from the state of another."""
+        self.best_, self.waited_ = state["best"], state["waited"]
+        self.weights_ = state["weights"]
+
     def on_train_end(self, net, X=None, y=None, **kwargs):
         """Put the best weights back."""
         with torch.no_grad():

@@ -62,6 +62,7 @@ def check_entries(estimators, *, wrap: bool = False, unfitted: str | None = None
                 "of its FrozenEstimator if it is in one."
             )
         _check_encoders(name, entry)
+        _refuse_checkpoints(name, entry)
     return entries
 
 
@@ -88,4 +89,16 @@ def _check_encoders(name: str, entry) -> None:
                 "pretrained on the labelled samples alone, anew for every fit. To use all training "
                 "samples make the SSLClassifier the entry, and put what comes before the encoder "
                 "into it: SSLClassifier(make_pipeline(scaler, encoder))."
+            )
+
+
+def _refuse_checkpoints(name: str, entry) -> None:
+    """Raise for a pretrainer whose fits would all keep their training in one file."""
+    for part in entry.get_params(deep=True).values():
+        path = getattr(part, "checkpoint", None) if isinstance(part, BaseSSLTransformer) else None
+        if path is not None and not is_fitted(part):
+            raise ValueError(
+                f"{name!r} has a {type(part).__name__} with checkpoint={str(path)!r}, "
+                "one file for the many trainings of a sweep. Set checkpoint=None; what is done "
+                "with is kept in the sweep's own cache=."
             )

@@ -14,6 +14,9 @@ from sklearn.base import BaseEstimator
 from torch import nn
 
 PACKAGE = Path(__file__).resolve().parents[1]
+# The seconds that pretraining took are never the same again; where a training is kept, and how
+# often, makes no other one.
+NO_MATTER = {"history_", "checkpoint", "checkpoint_every"}
 INSTALLED = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib"))
 
 
@@ -33,8 +36,7 @@ def _content(thing):
         state = {name: tensor.cpu().numpy() for name, tensor in thing.state_dict().items()}
         return [_name(type(thing)), repr(thing), state]
     if isinstance(thing, BaseEstimator):
-        # The seconds that pretraining took are never the same again.
-        known = {k: v for k, v in sorted(vars(thing).items()) if k != "history_"}
+        known = {k: v for k, v in sorted(vars(thing).items()) if k not in NO_MATTER}
         return [_name(type(thing)), {k: _content(v) for k, v in known.items()}]
     if isinstance(thing, dict):
         return {str(k): _content(v) for k, v in thing.items()}

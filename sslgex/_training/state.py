@@ -1,0 +1,95 @@
+"""All that a training between two epochs consists of, as plain values and arrays.
+
+Put into an engine of the same objective, sources and parameters, the training goes on to the bit as
+if it had never stopped. What is drawn anew in every epoch or follows from the data is no part.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .stopping import EarlyStopping
+
+
+def capture(engine) -> dict:
+    """Return the state of an engine; arrays may share the memory of what they are of."""
+    stopping = _early_stopping(engine)
+    return {
+        "weights": _arrays(engine.module_.state_dict()),
+        "moments": [
+            [_arrays(optimizer.state[p]) for p in _parameters(optimizer)]
+            for optimizer in _optimizers(engine)
+        ],
+        "dropout": engine.generator.get_state().numpy(),
+        "draws": {name: rng.bit_generator.state for name, rng in _generators(engine.source)},
+        "history": engine.rows(),
+        "stopped": bool(engine.stop_),
+        "stopping": stopping and _with_arrays(stopping.state()),
+    }
+
+
+def restore(engine, state: dict) -> None:
+    """Let an engine that has begun go on where `capture` was called.
+
+    Raises
+    ------
+    KeyError, RuntimeError, ValueError
+        If the state is not one of such an engine.
+    """
+    engine.module_.load_state_dict(_tensors(state["weights"]))
+    for optimizer, moments in zip(_optimizers(engine), state["moments"], strict=True):
+        for p, found in zip(_parameters(optimizer), moments, strict=True):
+            optimizer.state[p] = {k: _like(p, value) for k, value in _tensors(found).items()}
+    engine.generator.set_state(torch.tensor(state["dropout"]))
+    for name, rng in _generators(engine.source):
+        rng.bit_generator.state = state["draws"][name]
+    engine.history.extend({**row, "batches": []} for row in state["history"])
+    engine.stop_ = state["stopped"]
+    stopping = _early_stopping(engine)
+    if stopping is not None:
+        stopping.go_on({**state["stopping"], "weights": _tensors(state["stopping"]["weights"])})
+
+
+def _optimizers(engine) -> Iterator[torch.optim.Optimizer]:
+    """Yield torch's optimisers, of which a wide layer has one a block."""
+    for optimizer in engine.optimizers_:
+        yield from getattr(optimizer, "optimizers", [optimizer])
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> Iterator[Tensor]:
+    for group in optimizer.param_groups:
+        yield from group["params"]
+
+
+def _generators(source) -> list[tuple[str, np.random.Generator]]:
+    """Return all generators that a source draws from."""
+    found = vars(source).items()
+    return [(name, value) for name, value in found if isinstance(value, np.random.Generator)]
+
+
+def _early_stopping(engine) -> EarlyStopping | None:
+    return next((c for c in engine.callbacks if isinstance(c, EarlyStopping)), None)
+
+
+def _with_arrays(state: dict) -> dict:
+    return {**state, "weights": _arrays(state["weights"])}
+
+
+def _arrays(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
+    return {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
+
+
+def _tensors(arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
+    return {name: torch.tensor(array) for name, array in arrays.items()}
+
+
+def _like(p: Tensor, value: Tensor) -> Tensor:
+    """Return a moment laid out in memory as its parameter; torch's kernel takes that for granted.
+
+    What is no moment is the number of steps.
+    """
+    if value.shape != p.shape:
+        return value.to(p.device)
+    return torch.empty_like(p, requires_grad=False).copy_(value)

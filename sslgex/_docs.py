@@ -47,6 +47,12 @@ random_state : int, RandomState instance or None, default=None
     only None draws one number from numpy's, as everywhere in scikit-learn.
 verbose : int, default=0
     1 prints a line per epoch. For progress bars see `set_callbacks`.
+warm_start : bool, default=False
+    Whether a further `fit` starts from the encoder at hand, and from the heads that it was trained
+    with as long as they are there: pickles, copies and saved files leave them out, and new ones
+    come with a warning. `mean_`, `scale_` and `components_` stay those of the first fit, for which
+    the weights are; optimiser, schedule and `history_` are the new fit's own. Other genes or
+    another architecture are refused.
 checkpoint : path, default=None
     File to keep the training in. After the process has died, `fit` with the same data and
     parameters, in a new process, goes on after the last epoch in the file; on the same machine's

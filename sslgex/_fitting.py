@@ -4,6 +4,7 @@ import functools
 
 # Fitted state that does not end in an underscore.
 PRIVATE_STATE = {"_n_embedding", "_sklearn_output_config"}
+HEADS = "_heads"  # what an encoder was trained with: for a warm start, not for a file
 
 
 def is_state(name: str) -> bool:
@@ -20,11 +21,14 @@ def all_or_nothing(fit):
 
     @functools.wraps(fit)
     def whole_fit(estimator, *args, **kwargs):
-        before = {name: value for name, value in vars(estimator).items() if is_state(name)}
+        def learned() -> list[str]:
+            return [name for name in vars(estimator) if is_state(name) or name == HEADS]
+
+        before = {name: vars(estimator)[name] for name in learned()}
         try:
             return fit(estimator, *args, **kwargs)
         except BaseException:
-            for name in [name for name in vars(estimator) if is_state(name)]:
+            for name in learned():
                 delattr(estimator, name)
             vars(estimator).update(before)
             raise

@@ -28,7 +28,7 @@ def check_X(
     reset: bool,
     layer: str | None = None,
     gather: bool = False,
-    min_samples: int = 2,
+    min_samples: int | None = None,
     streams: bool = False,
 ):
     """Return X as an array or CSR matrix of its own dtype, checked and not copied.
@@ -43,13 +43,13 @@ def check_X(
     X : array-like, sparse matrix, data frame, CPU tensor or AnnData
         (n_samples, n_features).
     reset : bool
-        True in ``fit``: at least ``min_samples`` rows are needed.
+        True in ``fit``.
     layer : str, optional
         The layer of an AnnData to read; its ``X`` by default.
     gather : bool
         Whether training will gather rows: a Fortran-ordered matrix is then copied once to C order.
     min_samples : int
-        How many rows ``fit`` needs.
+        How many rows are needed; 2 in ``fit`` and otherwise 1 by default.
     streams : bool
         Whether a matrix may stay on disk. Otherwise it is read like any array.
 
@@ -89,7 +89,7 @@ def check_X(
             accept_sparse="csr",
             dtype="numeric",
             order="C" if gather else None,
-            ensure_min_samples=min_samples if reset else 1,
+            ensure_min_samples=min_samples or (2 if reset else 1),
         )
     except ValueError as error:
         raise ValueError(f"{error}{_cure(error, X, named)}") from None

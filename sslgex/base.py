@@ -18,7 +18,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from ._callbacks import CallbackSupportMixin, Task
 from ._checkpointing import CheckpointedFit, check_interval
 from ._embedding import EmbeddingMixin
-from ._fitting import all_or_nothing
+from ._fitting import HEADS, all_or_nothing
 from ._inputs import check_values, check_X, check_X_unlabeled
 from ._nn.encoder import Encoder, MLPEncoder
 from ._nn.residual import ResidualEncoder
@@ -47,6 +47,7 @@ from ._training.stopping import EarlyStopping
 from ._training.stream import Drawn, StreamSource
 from ._training.threads import share_of_processors
 from ._training.views import BatchSource, make_sources
+from ._warm_start import check_scale, digest_of_start, heads_of, start_from, start_heads_from
 
 # "auto" epochs (docs/evidence.md): so many passes, in no fewer steps than the first nor more than
 # the second; but never fewer passes than the last.
@@ -91,6 +92,7 @@ class BaseSSLTransformer(
         "precision": [StrOptions({"auto", "float32", "bfloat16"})],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
+        "warm_start": ["boolean"],
         "checkpoint": [str, os.PathLike, None],
         "checkpoint_every": [COUNT, str],
     }
@@ -117,6 +119,7 @@ class BaseSSLTransformer(
         precision,
         random_state,
         verbose,
+        warm_start=False,
         checkpoint=None,
         checkpoint_every="10 minutes",
     ):
@@ -139,6 +142,7 @@ class BaseSSLTransformer(
         self.precision = precision
         self.random_state = random_state
         self.verbose = verbose
+        self.warm_start = warm_start
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
 
@@ -192,9 +196,11 @@ class BaseSSLTransformer(
         """
         self._check_parameters()
         device = resolve_device(self.device)
-        first = check_X(self, X, reset=True, layer=self.layer, gather=True, streams=True)
+        how = {"layer": self.layer, "min_samples": 2}
+        first = check_X(self, X, reset=not self._goes_on, gather=True, streams=True, **how)
         more = check_X_unlabeled(self, X_unlabeled, layer=self.layer)
-        kept = CheckpointedFit(self)
+        start = digest_of_start(self.encoder_, self._heads) if self._goes_on else None
+        kept = CheckpointedFit(self, start)
         seeds = kept.seeds()
         rows: Rows
         if isinstance(first, Source):
@@ -219,6 +225,11 @@ class BaseSSLTransformer(
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
+    def __getstate__(self):
+        state = super().__getstate__().copy()
+        state.pop(HEADS, None)
+        return state
+
     # What a method defines
 
     def _make_objective(self, encoder: Encoder, generator: torch.Generator) -> Objective:
@@ -227,13 +238,24 @@ class BaseSSLTransformer(
 
     # The parts of `fit`
 
+    _heads: dict[str, torch.Tensor] | None = None
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether training starts from an encoder at hand."""
+        return self.warm_start and hasattr(self, "encoder_")
+
     def _check_parameters(self) -> None:
         """Raise for parameters that the constraints of single values do not catch."""
         check_sizes(self, "hidden_layer_sizes")
         check_interval(self)
 
     def _make_encoder(self, rows: Rows, train: np.ndarray, seeds: Seeds) -> Encoder:
-        """Return the untrained encoder; set the principal components, of the training rows."""
+        """Return the encoder as it starts; set the principal components, of the training rows."""
+        if self._goes_on:
+            encoder = self._build_encoder(seeds, 1.0)
+            start_from(encoder, self.encoder_)
+            return encoder
         seed = seeds.integer("components")
         self.components_, deviations = principal_components(rows, N_COMPONENTS, seed, train)
         if not len(self.components_):
@@ -242,10 +264,14 @@ class BaseSSLTransformer(
                 f"learn. {len(rows) - len(train):,} more are held out for validation; is that "
                 f"what validation_fraction={self.validation_fraction} should do here?"
             )
+        return self._build_encoder(seeds, float(np.sqrt((deviations[:STEM] ** 2).mean())))
+
+    def _build_encoder(self, seeds: Seeds, scale: float) -> Encoder:
+        """Return the untrained encoder; ``scale`` is what its components are divided by."""
         if self.architecture == "residual":
             return ResidualEncoder(
                 self.components_[:STEM],
-                float(np.sqrt((deviations[:STEM] ** 2).mean())),
+                scale,
                 self.hidden_layer_sizes,
                 dropout=self.dropout,
                 generator=seeds.generator("weights"),
@@ -274,6 +300,8 @@ class BaseSSLTransformer(
         task = Task.root(self, n_epochs, X=X, y=y)
         # A generator of its own for the heads, so that encoders of one seed start alike.
         objective = self._make_objective(encoder, seeds.generator("heads"))
+        if self._goes_on:
+            start_heads_from(objective, self._heads)
         stopping = [EarlyStopping(self.n_iter_no_change, self.tol)] if self.early_stopping else []
         engine = Engine(
             objective,
@@ -291,6 +319,7 @@ class BaseSSLTransformer(
         )
         with closing(source):
             self.history_ = engine.run()
+        self._heads = heads_of(objective)
         self.n_iter_ = len(self.history_)
         self.loss_curve_ = [epoch["loss"] for epoch in self.history_]
         self.validation_loss_curve_ = (
@@ -299,6 +328,9 @@ class BaseSSLTransformer(
         return task
 
     def _standardise_by(self, statistics: ColumnStatistics) -> None:
+        if self._goes_on:  # the weights are for values standardised as before
+            check_scale(self, statistics)
+            return
         self.mean_ = statistics.mean if self.standardize else None
         self.scale_ = statistics.scale if self.standardize else None
 

@@ -203,6 +203,7 @@ class ByolTransformer(BaseSSLTransformer):
         precision="auto",
         random_state=None,
         verbose=0,
+        warm_start=False,
         checkpoint=None,
         checkpoint_every="10 minutes",
     ):
@@ -226,6 +227,7 @@ class ByolTransformer(BaseSSLTransformer):
             precision=precision,
             random_state=random_state,
             verbose=verbose,
+            warm_start=warm_start,
             checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
         )

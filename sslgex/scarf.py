@@ -169,6 +169,7 @@ class ScarfTransformer(BaseSSLTransformer):
         precision="auto",
         random_state=None,
         verbose=0,
+        warm_start=False,
         checkpoint=None,
         checkpoint_every="10 minutes",
     ):
@@ -192,6 +193,7 @@ class ScarfTransformer(BaseSSLTransformer):
             precision=precision,
             random_state=random_state,
             verbose=verbose,
+            warm_start=warm_start,
             checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
         )

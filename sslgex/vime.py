@@ -163,6 +163,7 @@ class VimeTransformer(BaseSSLTransformer):
         precision="auto",
         random_state=None,
         verbose=0,
+        warm_start=False,
         checkpoint=None,
         checkpoint_every="10 minutes",
     ):
@@ -186,6 +187,7 @@ class VimeTransformer(BaseSSLTransformer):
             precision=precision,
             random_state=random_state,
             verbose=verbose,
+            warm_start=warm_start,
             checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
         )

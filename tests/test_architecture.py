@@ -25,6 +25,7 @@ LAYERS = [
         "_parameters",
         "_streaming",
         "_versions",
+        "_warm_start",
         "datasets",
     ],
     ["preprocessing"],

@@ -297,6 +297,7 @@ OUT_OF_RANGE = [
     ("tol", ESTIMATORS, [-1e-3, np.nan]),
     ("architecture", METHODS, ["transformer", None]),
     ("embedding", METHODS, ["first", None]),
+    ("warm_start", METHODS, ["yes", 2, None]),
     ("checkpoint", METHODS, [3, True]),
     ("checkpoint_every", METHODS, [0, 2.5, "often", "0 minutes", "-1 hours", "5 minutes ", None]),
     ("device", ESTIMATORS, [None, 0]),

@@ -13,10 +13,12 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from torch import nn
 
+from .._fitting import HEADS
+
 PACKAGE = Path(__file__).resolve().parents[1]
 # The seconds that pretraining took are never the same again; where a training is kept, and how
-# often, makes no other one.
-NO_MATTER = {"history_", "checkpoint", "checkpoint_every"}
+# often, makes no other one; an encoder is the same with its heads and without.
+NO_MATTER = {"history_", "checkpoint", "checkpoint_every", HEADS}
 INSTALLED = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib"))
 
 

@@ -196,8 +196,15 @@ class BaseSSLTransformer(
         """
         self._check_parameters()
         device = resolve_device(self.device)
-        how = {"layer": self.layer, "min_samples": 2}
-        first = check_X(self, X, reset=not self._goes_on, gather=True, streams=True, **how)
+        first = check_X(
+            self,
+            X,
+            reset=not self._goes_on,
+            layer=self.layer,
+            gather=True,
+            min_samples=2,
+            streams=True,
+        )
         more = check_X_unlabeled(self, X_unlabeled, layer=self.layer)
         start = digest_of_start(self.encoder_, self._heads) if self._goes_on else None
         kept = CheckpointedFit(self, start)

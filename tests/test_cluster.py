@@ -255,9 +255,13 @@ def test_a_grid_search_over_a_pipeline_survives_a_killed_worker(both, tmp_path):
         grid = {"scarf__corruption_rate": [0.2, 0.4, 0.6], "scarf__max_epochs": [1, 2]}
         return GridSearchCV(Pipeline(steps), grid, cv=2, error_score="raise")
 
-    # scatter= leaves a copy with each worker.
-    with parallel_config("dask", scatter=[X, Y]):
-        there = search(mortal=True).fit(X, Y)
+    # scatter= gives each worker a copy; dask's memory manager would soon take all but one away.
+    both.amm.stop()
+    try:
+        with parallel_config("dask", scatter=[X, Y]):
+            there = search(mortal=True).fit(X, Y)
+    finally:
+        both.amm.start()
     assert Path(f"{notes}.killed").exists()
     here = search(mortal=False).fit(X, Y)
     assert there.best_params_ == here.best_params_

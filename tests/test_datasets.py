@@ -492,9 +492,11 @@ def test_public_names():
     assert sslgex.datasets.__all__ == [
         "build_archs4",
         "build_tcga",
+        "cache_rows",
         "common_genes",
         "load_tcga_brca",
         "make_expression",
         "paper_split",
         "read_expression",
+        "samples_first",
     ]

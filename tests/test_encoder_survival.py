@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-import sslgex.base
+import sslgex._embedding
 from sslgex import ByolTransformer, ScarfTransformer, SSLClassifier, VimeTransformer
 from sslgex.datasets import make_expression
 
@@ -310,13 +310,13 @@ def test_an_encoder_keeps_a_seed_of_its_own(data):
 def test_frozen_mode_embeds_once(data, scarf, monkeypatch, head):
     X, y = data
     embedded = []
-    original = sslgex.base.embed
+    original = sslgex._embedding.embed
 
     def counted(encoder, rows, *args):
         embedded.append(len(rows))
         return original(encoder, rows, *args)
 
-    monkeypatch.setattr(sslgex.base, "embed", counted)
+    monkeypatch.setattr(sslgex._embedding, "embed", counted)
     clf = SSLClassifier(scarf, mode="frozen", head=head, max_epochs=5, random_state=0).fit(X, y)
     assert embedded == [len(X)]
     clf.predict_proba(X[:7])

@@ -972,7 +972,7 @@ def test_entries_may_be_a_list_of_pairs():
             ["'a' is ScarfTransformer", "SSLClassifier(ScarfTransformer(), mode='frozen')"],
             TypeError,
         ),
-        ({"a": "logistic"}, ["'a' is 'logistic'", "no scikit-learn classifier"], TypeError),
+        ({"a": "logistic"}, ["'a' is 'logistic'", "no scikit-learn estimator"], TypeError),
     ],
 )
 def test_what_is_no_dict_of_classifiers_is_refused(estimators, pieces, error):

@@ -2,6 +2,7 @@
 
 import functools
 import pickle
+import signal
 import threading
 
 import anndata as ad
@@ -348,8 +349,12 @@ def test_ctrl_c_leaves_no_thread_and_an_unfitted_estimator(n_reads, monkeypatch)
     shrink(monkeypatch)
     rows = Watched(X, lambda start: rows.n == n_reads and _thread.interrupt_main())
     est = clone(SCARF)
-    with pytest.raises(KeyboardInterrupt) as info:
-        est.fit(rows.source())
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # xdist ignores it
+    try:
+        with pytest.raises(KeyboardInterrupt) as info:
+            est.fit(rows.source())
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert not readers()
     assert not hasattr(est, "mean_")
     del info  # which kept the frames of fit, and all they hold, until here

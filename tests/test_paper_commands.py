@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import anndata
+import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
@@ -48,6 +49,12 @@ def folder(tmp_path_factory):
     for part in ("tables", "figures"):
         (path / part).mkdir()
     return path
+
+
+@pytest.fixture(autouse=True)
+def _no_figure_is_left():
+    yield
+    plt.close("all")
 
 
 @pytest.mark.parametrize("pair", PAIRS)

@@ -74,7 +74,7 @@ class Noted(ClassifierMixin, BaseEstimator):
     def fit(self, X, y):
         with Path(self.notes).open("a") as file:
             file.write(f"{os.getpid()} {joblib.hash([np.asarray(X), y, self.random_state])}\n")
-        if self.mortal and len(read(self.notes)) >= 5:
+        if self.mortal and "GIVEN_TO_WORKERS" in os.environ and len(read(self.notes)) >= 5:
             try:
                 Path(f"{self.notes}.killed").touch(exist_ok=False)
             except FileExistsError:

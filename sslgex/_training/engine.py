@@ -84,6 +84,11 @@ class Engine(NeuralNet):
     def _default_callbacks(self):
         return []
 
+    def initialize_history(self):
+        """Begin with no epochs, and with nothing that would end them."""
+        self.stop_ = False
+        return super().initialize_history()
+
     def initialize_optimizer(self, *args, **kwargs):
         """Let the wide layers update themselves and one AdamW the rest."""
         wide = [m for m in self.module_.modules() if isinstance(m, Wide)]
@@ -116,7 +121,6 @@ class Engine(NeuralNet):
 
     def partial_fit(self, X, y=None, **fit_params):
         """Train; unlike skorch's, this lets KeyboardInterrupt through."""
-        self.stop_ = False
         self.notify("on_train_begin", X=X, y=y)  # where a checkpoint is gone on from
         self.fit_loop(X, y)
         self.notify("on_train_end", X=X, y=y)

@@ -17,7 +17,7 @@ from uuid import uuid4
 from joblib import parallel_config
 from joblib.parallel import get_active_backend
 
-HELD: dict[str, Any] = {}  # of a worker process: what it was sent
+HELD: dict[str, Any] = {}  # what this process was sent
 
 
 class Held(NamedTuple):
@@ -43,9 +43,11 @@ def held_by_workers(client, value) -> Iterator[Held]:
     # A fitted encoder goes with the tasks that start from it, and is larger than dask's 10 MB.
     with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
         try:
+            HELD[held.key] = value  # of one worker alone joblib makes none, and runs tasks here
             client.register_plugin(Holder(held.key, value), name=held.key)
             yield held
         finally:
+            HELD.pop(held.key)
             client.unregister_worker_plugin(held.key)
 
 

@@ -87,7 +87,7 @@ class Preprocessor(TransformerMixin, BaseEstimator):
 
     def _check(self, X, *, reset: bool):
         """Return X checked: an array, or a CSR matrix without repeated entries."""
-        least = self._min_samples
+        least = self._min_samples if reset else 1
         return canonical(check_X(self, X, reset=reset, layer=self.layer, min_samples=least))
 
     def _through(self, apply, matrix, X):

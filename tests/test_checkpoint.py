@@ -84,6 +84,7 @@ KILLS = {
 
 def run(name, folder, streams, kill, n):
     """Fit in a process of its own, to be killed on the way, and save what comes out."""
+    torch.set_num_threads(1)  # as many as the fit that it is compared with has
     monkeypatch = pytest.MonkeyPatch()
     if streams:
         shrink(monkeypatch)
@@ -168,7 +169,8 @@ def test_a_script_that_is_killed_goes_on_when_it_is_run_again(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         "import os, signal, sys\n"
-        "import numpy as np, sslgex\n"
+        "import numpy as np, sslgex, torch\n"
+        "torch.set_num_threads(1)\n"
         "from sslgex._training.engine import Engine\n"
         "train, left = Engine.train_batch, [int(sys.argv[1])]\n"
         "def counted(*args):\n"

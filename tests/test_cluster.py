@@ -274,13 +274,16 @@ def test_a_grid_search_over_a_pipeline_survives_a_killed_worker(both, tmp_path):
 
 
 def test_workers_of_a_cluster_have_their_share_of_the_processors(both):
-    assert list(both.run(workers.n_workers).values()) == [2, 2]
-    share = max(1, joblib.cpu_count() // 2)
+    counts = set(both.run(workers.n_workers).values())
+    (n,) = counts  # what other tests have started in this process counts too
+    assert n >= 2
+    share = max(1, joblib.cpu_count() // n)
     assert list(both.run(threads.share).values()) == [share, share]
 
 
 def test_workers_of_a_cluster_have_numbers_of_their_own(both):
-    assert sorted(both.run(workers.worker_index).values()) == [0, 1]
+    one, other = sorted(both.run(workers.worker_index).values())
+    assert 0 <= one < other < both.run(workers.n_workers).popitem()[1]
 
 
 def test_what_a_nanny_sets_is_told_from_what_is_inherited(both):

@@ -3,7 +3,7 @@
 The threads of OpenMP and BLAS wait busily for each other: two workers of two threads each on two
 processors do the work of one several times slower. joblib gives its workers their share, but not
 where ``inner_max_num_threads`` or ``OMP_NUM_THREADS`` says otherwise, nor do multiprocessing's own
-pools. The bits of a result do not depend on the number of threads.
+pools. The bits of `transform` do not depend on the number of threads, those of `fit` may.
 """
 
 import os

@@ -55,9 +55,9 @@ warm_start : bool, default=False
     another architecture are refused.
 checkpoint : path, default=None
     File to keep the training in. After the process has died, `fit` with the same data and
-    parameters, in a new process, goes on after the last epoch in the file; on the same
-    machine's
-    CPU the result is to the bit that of a fit without interruption. A file of other data,
+    parameters, in a new process, goes on after the last epoch in the file; on the same machine's
+    CPU, with as many threads, the result is to the bit that of a fit without interruption. A file
+    of other data,
     parameters or versions of sslgex, torch or numpy is refused. It stays when training has ended,
     so that the same fit then returns without training; delete it to train anew. Without a
     `random_state` the seed is that in the file. Two fits need two files. It holds weights, those of

@@ -59,9 +59,9 @@ checkpoint : path, default=None
     CPU, with as many threads, the result is to the bit that of a fit without interruption. A file
     of other data, parameters or versions of sslgex, torch or numpy is refused. It stays when
     training has ended, so that the same fit then returns without training; delete it to train anew.
-    Without a `random_state` the seed is that in the file. Two fits need two files. It holds weights,
-    those of the heads and the optimiser's moments included, and no samples; it takes two to four
-    times the memory of the weights. Reading it runs no code.
+    Without a `random_state` the seed is that in the file. Two fits need two files. It holds
+    weights, those of the heads and the optimiser's moments included, and no samples; it takes two
+    to four times the memory of the weights. Reading it runs no code.
 checkpoint_every : int or str, default="10 minutes"
     When to write it, at the end of an epoch: after every so many epochs, or after a time such as
     "90 seconds", "10 minutes" or "1.5 hours". The end of training is always written."""

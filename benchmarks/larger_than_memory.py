@@ -96,9 +96,9 @@ def write_zarr(folder: Path, n: int, n_genes: int) -> None:
 
 def write_parquet(folder: Path, n: int, n_genes: int) -> None:
     names = [f"gene{j}" for j in range(n_genes)]
-    for part, some in enumerate(np.array_split(np.arange(n), 4)):
+    for part, some in enumerate(np.array_split(np.arange(n), 16)):
         with pyarrow.parquet.ParquetWriter(
-            folder / f"X{part}.parquet", pyarrow.schema([(name, "float") for name in names])
+            folder / f"X{part:02}.parquet", pyarrow.schema([(name, "float") for name in names])
         ) as file:
             for block in values(len(some), n_genes, part):
                 columns = [pyarrow.array(np.ascontiguousarray(column)) for column in block.T]

@@ -1,10 +1,10 @@
 """Matrices that a user passes as X and that stay on disk."""
 
 import numpy as np
-import scipy.sparse as sp
 
 from ._anndata import header_of_anndata, is_anndata, values_of_anndata
-from ._sources import Source, source_of
+from ._parquet import are_parts, parquet_source
+from ._sources import PAGE, Sliced, Source, chunks_of, where_of
 
 
 def find_source(X, layer: str | None) -> Source | None:
@@ -24,17 +24,58 @@ def find_source(X, layer: str | None) -> Source | None:
     return source_of(X.X, header_of_anndata(X))
 
 
+def source_of(X, header=None) -> Source | None:
+    """Return how to read X if it is a matrix on disk, None for anything else.
+
+    Parameters
+    ----------
+    X : object
+        A Source, np.memmap, h5py.Dataset, zarr.Array, sparse dataset of anndata or list of paths
+        of parquet files: told by what they are, without importing their packages.
+    header : data frame without rows, optional
+        Names of the genes.
+
+    Raises
+    ------
+    TypeError, ValueError, OSError
+        If it is one that cannot be read by rows, with the cure.
+    """
+    if isinstance(X, Source):
+        return X
+    if are_parts(X):
+        return parquet_source(X)
+    package = type(X).__module__.partition(".")[0]
+    if package == "anndata" and hasattr(X, "group") and getattr(X, "format", "") in ("csr", "csc"):
+        return _sparse(X, header)
+    if not isinstance(X, np.memmap):
+        if package not in ("h5py", "zarr") or not hasattr(type(X), "chunks"):
+            return None
+        if package == "h5py" and not X:
+            raise OSError(
+                "X is a dataset of an HDF5 file that is closed. Call fit and transform within the "
+                "file's with block."
+            )
+    if len(X.shape) != 2:
+        return None
+    _refuse_archs4(X)
+    chunks, step = chunks_of(X), 1
+    if chunks:
+        step = chunks[0]
+    elif isinstance(X, np.memmap) and X.flags.f_contiguous and not X.flags.c_contiguous:
+        step = max(1, PAGE // X.dtype.itemsize)  # a page holds so many rows of one gene
+    return Sliced(X, where_of(X), step=step, header=header)
+
+
 def stand_in(source: Source) -> np.ndarray:
     """Return an array that the checks of shape and type say the same of."""
     return np.zeros((min(len(source), 2), source.shape[1]), source.dtype)
 
 
-def check_finite(estimator, block, start: int) -> None:
+def check_finite(estimator, block: np.ndarray, start: int) -> None:
     """Raise unless rows of a matrix on disk, of which the first is number ``start``, are finite."""
-    if np.isfinite(block.data if sp.issparse(block) else block).all():
-        return
-    block = block.toarray() if sp.issparse(block) else block
     finite = np.isfinite(block)
+    if finite.all():
+        return
     row, column = np.argwhere(~finite)[0]
     is_nan = np.isnan(block[row, column])
     what = "NaN" if is_nan else f"infinity or a value too large for {block.dtype!r}"
@@ -44,3 +85,30 @@ def check_finite(estimator, block, start: int) -> None:
         f"Input X contains {what}.\nThe first value that is not finite is in row {start + row}, "
         f"{which}. Impute such values or drop those genes or samples."
     )
+
+
+def _sparse(X, header) -> Source:
+    where = f"the sparse matrix {X.group.name!r} of {where_of(X.group)}"
+    if X.format == "csc":
+        raise TypeError(
+            f"{where} is stored by columns (CSC), so every row is spread over the whole of it. "
+            "Read it, adata.to_memory(), or write it by rows: adata.X = adata.X.tocsr() before "
+            "write_h5ad."
+        )
+    values, indices = X.group["data"], X.group["indices"]
+    n_bytes = values.shape[0] * (values.dtype.itemsize + indices.dtype.itemsize)
+    return Sliced(X, where, nbytes=n_bytes, header=header)
+
+
+def _refuse_archs4(X) -> None:
+    """Raise for ARCHS4's matrix of genes x samples."""
+    file = getattr(X, "file", None)
+    accessions = None
+    if file is not None and X.name == "/data/expression":
+        accessions = file.get("meta/samples/geo_accession", file.get("meta/Sample_geo_accession"))
+    if accessions is not None and X.shape[1] == accessions.shape[0] != X.shape[0]:
+        raise ValueError(
+            f"X is ARCHS4's matrix of {X.shape[0]:,} genes x {X.shape[1]:,} samples, but samples "
+            "must be rows: pass sslgex.datasets.samples_first(X), or write the rows once with "
+            "sslgex.datasets.cache_rows."
+        )

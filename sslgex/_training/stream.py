@@ -39,7 +39,7 @@ class Drawn(Rows):
 
     Parameters
     ----------
-    matrix : ndarray or CSR matrix
+    matrix : ndarray
         The rows that were drawn.
     mean, scale : ndarray or None
         As for `Rows`.
@@ -88,7 +88,9 @@ class StreamSource:
         batch_size = min(batch_size, n)
         self.bounds = batch_bounds(n, batch_size)
         # Of one size, or the last batches of an epoch would be of few blocks.
-        self.n_windows = max(1, min(round(self.source.nbytes / WINDOW), n // batch_size))
+        self.n_windows = max(
+            1, min(round(len(self.source) * self.source.row_bytes / WINDOW), n // batch_size)
+        )
         self.blocks = blocks_of(self.source)
         self._reading: Ahead | None = None
 
@@ -122,6 +124,7 @@ class StreamSource:
                 group.append((start, stop))
                 read += int(self.train[start:stop].sum())
                 n += int(self.train[start:stop].sum())
+            group.sort()  # as they lie on the disk; the rows are shuffled anyway
             window = stack(self._parts(left, group), n, self.source)
             shuffled, at, batches = self.order.permutation(n), 0, []
             while sizes and at + sizes[-1] <= n:
@@ -174,7 +177,7 @@ def check_blocks(source: Source) -> None:
         )
 
 
-def survey(source: Source, wanted: np.ndarray, check: Check) -> tuple[ColumnStatistics, object]:
+def survey(source: Source, wanted: np.ndarray, check: Check) -> tuple[ColumnStatistics, np.ndarray]:
     """Read a source once.
 
     Parameters
@@ -190,7 +193,7 @@ def survey(source: Source, wanted: np.ndarray, check: Check) -> tuple[ColumnStat
     -------
     statistics : ColumnStatistics
         The bits are those of the same rows in memory.
-    kept : ndarray or CSR matrix of shape (len(wanted), n_features)
+    kept : ndarray of shape (len(wanted), n_features)
         As they are in the source.
     """
     moments = Moments(source.shape[1])
@@ -211,7 +214,7 @@ def draw(rows: np.ndarray, n: int, seed: int) -> np.ndarray:
     return np.sort(new_rng(seed).choice(rows, n, replace=False, shuffle=False))
 
 
-def pieces(source: Source) -> Iterator[tuple[int, object]]:
+def pieces(source: Source) -> Iterator[tuple[int, np.ndarray]]:
     """Yield all rows in order, in pieces of whole blocks: the number of the first, and the rows."""
     for start, stop in pairwise(source.bounds(PIECE)):
         yield start, source.read(start, stop)
@@ -223,7 +226,7 @@ def _kept(found, wanted: np.ndarray, moments: Moments, check: Check) -> Iterator
     n = 0
     for start, piece in found:
         for at in range(0, piece.shape[0], BLOCK):
-            block = _dense(piece[at : at + BLOCK])
+            block = piece[at : at + BLOCK]
             check(block, start + at)
             if n == 0 and len(block) == BLOCK:
                 moments.add(block)
@@ -239,7 +242,3 @@ def _kept(found, wanted: np.ndarray, moments: Moments, check: Check) -> Iterator
         yield piece[wanted[low:high] - start]
     if n:
         moments.add(waiting[:n])
-
-
-def _dense(block) -> np.ndarray:
-    return block if isinstance(block, np.ndarray) else block.toarray()

@@ -154,7 +154,6 @@ def _blocks(source: Source, wanted: np.ndarray, transform) -> Iterator[np.ndarra
             continue
         block = source.read(start, stop)
         block = block if here.all() else block[here]
-        block = block.toarray() if sp.issparse(block) else np.asarray(block)
         if transform is not None:
             block = _transformed(transform, block, start, stop)
         yield block

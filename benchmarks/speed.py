@@ -45,7 +45,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import sslgex.base
 from sslgex import ScarfTransformer, SSLClassifier, VimeTransformer
 from sslgex._nn import product
-from sslgex._training.views import Views
+from sslgex._training.views import HostViews
 
 BATCH = 128
 METRICS = ("ours", "bfloat16", "plain", "ts3l")
@@ -178,8 +178,8 @@ def breakdown(sizes: Sizes) -> str:
         step = ours(method, X, BATCH)
         step()
         with (
-            timed(Views, "__init__", draws),
-            timed(Views, "corrupted", draws),
+            timed(HostViews, "__init__", draws),
+            timed(HostViews, "corrupted", draws),
             torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as seen,
         ):
             start, n = time.perf_counter(), 5

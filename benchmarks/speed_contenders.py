@@ -18,7 +18,7 @@ from sslgex._training.engine import Engine
 from sslgex._training.finetuning import FineTuning
 from sslgex._training.rows import Rows
 from sslgex._training.seeds import Seeds
-from sslgex._training.views import make_sources
+from sslgex._training.sources import make_sources
 
 METHODS = {"SCARF": ScarfTransformer, "VIME": VimeTransformer, "BYOL": ByolTransformer}
 CPU = torch.device("cpu")

@@ -42,11 +42,10 @@ from ._training.objective import Objective
 from ._training.rows import Rows
 from ._training.schedule import SCHEDULES
 from ._training.seeds import Seeds
+from ._training.sources import make_sources
 from ._training.statistics import ColumnStatistics
 from ._training.stopping import EarlyStopping
-from ._training.stream import Drawn, StreamSource
 from ._training.threads import share_of_processors
-from ._training.views import BatchSource, make_sources
 from ._warm_start import check_scale, digest_of_start, heads_of, start_from, start_heads_from
 
 # "auto" epochs (docs/evidence.md): so many passes, in no fewer steps than the first nor more than
@@ -298,11 +297,9 @@ class BaseSSLTransformer(
         self, encoder: Encoder, rows: Rows, split: tuple, seeds: Seeds, device, X, y, callbacks
     ) -> Task:
         """Train ``encoder`` in place, record the history, return the task, still to be ended."""
-        how = {"batch_size": self.batch_size, "device": device}
-        source: BatchSource
-        source, validation = make_sources(rows, *split, seeds=seeds, **how)
-        if isinstance(rows, Drawn):
-            source = StreamSource(rows, split[0], seed=seeds.integer("batches"), **how)
+        source, validation = make_sources(
+            rows, *split, batch_size=self.batch_size, seeds=seeds, device=device
+        )
         n_epochs = self._n_epochs(len(source))
         task = Task.root(self, n_epochs, X=X, y=y)
         # A generator of its own for the heads, so that encoders of one seed start alike.
@@ -320,7 +317,7 @@ class BaseSSLTransformer(
             max_epochs=n_epochs,
             device=device,
             precision=resolve_precision(self.precision, device),
-            generator=seeds.generator("dropout"),
+            generator=seeds.generator("dropout", device),
             report=self._reporter(task, encoder, n_epochs),
             callbacks=[*stopping, *callbacks],
         )

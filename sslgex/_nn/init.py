@@ -47,8 +47,7 @@ class Dropout(nn.Module):
     p : float
         Probability of an element to be zeroed.
     generator : torch.Generator or None
-        None outside of training; masks are drawn on the CPU so that a seed means the same run
-        on every device.
+        None outside of training; masks are drawn where it is, and then go where they are needed.
     """
 
     def __init__(self, p: float):
@@ -60,7 +59,8 @@ class Dropout(nn.Module):
         """Zero each element with probability ``p`` in training and rescale the others."""
         if not self.training or self.p == 0:
             return x
-        kept = torch.rand(x.shape, generator=self.generator) >= self.p
+        place = None if self.generator is None else self.generator.device
+        kept = torch.rand(x.shape, generator=self.generator, device=place) >= self.p
         return x * kept.to(x.device, x.dtype) / (1 - self.p)
 
 

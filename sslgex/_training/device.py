@@ -1,5 +1,6 @@
 """Where to compute, and in what precision."""
 
+import psutil
 import torch
 
 from .workers import is_worker, set_here, worker_index
@@ -60,6 +61,15 @@ def gpu_of_worker(index: int, n_gpus: int, assigned: bool) -> int:
         Whether it was told which are its own, the first one foremost, as dask-cuda does.
     """
     return 0 if assigned else index % n_gpus
+
+
+def free_memory(device: torch.device) -> int:
+    """Return how many bytes this process may still take on a device."""
+    if device.type != "cuda":
+        return psutil.virtual_memory().available
+    free, _ = torch.cuda.mem_get_info(device)
+    # What torch has taken and holds for later is free to us.
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:

@@ -1,5 +1,7 @@
 """Fine-tuning: the classifier's loss, over the head alone or the encoder too."""
 
+from contextlib import closing
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -13,8 +15,9 @@ from .engine import Engine
 from .objective import Objective
 from .rows import Rows
 from .seeds import Seeds
+from .sources import make_sources
 from .stopping import EarlyStopping
-from .views import Views, make_sources
+from .views import Views
 from .warning import warn_user
 
 
@@ -91,7 +94,7 @@ class FineTuning(Objective):
 
     def loss(self, views: Views) -> torch.Tensor:
         """Return the penalised loss of a batch."""
-        rows = torch.from_numpy(views.index).to(self.codes.device)
+        rows = torch.as_tensor(views.index, device=self.codes.device)
         logits = self.logits(views.clean, rows)
         losses = F.cross_entropy(logits, self.codes[rows], reduction="none")
         loss = (losses * self.weight[rows]).mean() + self.penalty * self.head.weight.square().sum()
@@ -177,12 +180,13 @@ def fine_tune(
         rows, train, held_out, batch_size=batch_size, seeds=seeds, device=device
     )
     callbacks = [] if held_out is None else [EarlyStopping(n_iter_no_change, tol)]
-    return Engine(
-        objective,
-        source=source,
-        validation=validation,
-        device=device,
-        generator=seeds.generator("dropout"),
-        callbacks=callbacks,
-        **engine,
-    ).run()
+    with closing(source):
+        return Engine(
+            objective,
+            source=source,
+            validation=validation,
+            device=device,
+            generator=seeds.generator("dropout", device),
+            callbacks=callbacks,
+            **engine,
+        ).run()

@@ -30,9 +30,15 @@ class Seeds:
         states = np.random.SeedSequence(root).generate_state(len(self.USES))
         self._seeds = dict(zip(self.USES, map(int, states), strict=True))
 
-    def generator(self, use: str) -> torch.Generator:
-        """Return a fresh torch generator for ``use``."""
-        return torch.Generator().manual_seed(self._seeds[use])
+    def generator(self, use: str, device: torch.device | None = None) -> torch.Generator:
+        """Return a fresh torch generator for ``use``: of the device, if that draws."""
+        place = "cpu" if device is None or not self.drawn_on(device) else device
+        return torch.Generator(place).manual_seed(self._seeds[use])
+
+    @staticmethod
+    def drawn_on(device: torch.device) -> bool:
+        """Tell whether a device draws what every step needs, rather than the host for it."""
+        return device.type == "cuda"
 
     def integer(self, use: str) -> int:
         """Return the seed for ``use``, for scikit-learn's ``random_state``."""

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from .stopping import EarlyStopping
 
+Generator = np.random.Generator | torch.Generator
+
 
 def capture(engine) -> dict:
     """Return the state of an engine; arrays may share the memory of what they are of."""
@@ -22,8 +24,7 @@ def capture(engine) -> dict:
             [_arrays(optimizer.state[p]) for p in _parameters(optimizer)]
             for optimizer in _optimizers(engine)
         ],
-        "dropout": engine.generator.get_state().numpy(),
-        "draws": {name: rng.bit_generator.state for name, rng in _generators(engine.source)},
+        "draws": {name: _state(generator) for name, generator in _generators(engine).items()},
         "history": engine.rows(),
         "stopped": bool(engine.stop_),
         "stopping": stopping and _with_arrays(stopping.state()),
@@ -42,9 +43,10 @@ def restore(engine, state: dict) -> None:
     for optimizer, moments in zip(_optimizers(engine), state["moments"], strict=True):
         for p, found in zip(_parameters(optimizer), moments, strict=True):
             optimizer.state[p] = {k: _like(p, value) for k, value in _tensors(found).items()}
-    engine.generator.set_state(torch.tensor(state["dropout"]))
-    for name, rng in _generators(engine.source):
-        rng.bit_generator.state = state["draws"][name]
+    draws = state["draws"]
+    for name, generator in _generators(engine).items():
+        if name in draws:  # on another device others draw, and from their beginning
+            _set_state(generator, draws[name])
     engine.history.extend({**row, "batches": []} for row in state["history"])
     engine.stop_ = state["stopped"]
     stopping = _early_stopping(engine)
@@ -63,10 +65,27 @@ def _parameters(optimizer: torch.optim.Optimizer) -> Iterator[Tensor]:
         yield from group["params"]
 
 
-def _generators(source) -> list[tuple[str, np.random.Generator]]:
-    """Return all generators that a source draws from."""
-    found = vars(source).items()
-    return [(name, value) for name, value in found if isinstance(value, np.random.Generator)]
+def _generators(engine) -> dict[str, Generator]:
+    """Return all generators that training draws from, by names that tell their kinds apart."""
+    found = {"dropout": engine.generator, **vars(engine.source)}
+    return {
+        f"{name} on {value.device.type}" if isinstance(value, torch.Generator) else name: value
+        for name, value in found.items()
+        if isinstance(value, Generator)
+    }
+
+
+def _state(generator: Generator):
+    if isinstance(generator, torch.Generator):
+        return generator.get_state().numpy()
+    return generator.bit_generator.state
+
+
+def _set_state(generator: Generator, state) -> None:
+    if isinstance(generator, torch.Generator):
+        generator.set_state(torch.tensor(state))
+    else:
+        generator.bit_generator.state = state
 
 
 def _early_stopping(engine) -> EarlyStopping | None:

@@ -19,7 +19,7 @@ from .._sources import Source, stack
 from .ahead import Ahead
 from .rows import BLOCK, Rows
 from .statistics import ColumnStatistics, Moments
-from .views import Views, batch_bounds, new_rng
+from .views import HostViews, batch_bounds, new_rng
 from .warning import warn_user
 
 # Bytes of rows that are shuffled together, give or take a quarter; two windows are in memory.
@@ -98,13 +98,13 @@ class StreamSource:
         """Return the number of batches in a pass."""
         return len(self.bounds) - 1
 
-    def __iter__(self) -> Iterator[Views]:
+    def __iter__(self) -> Iterator[HostViews]:
         """Pass once over the training rows, in an order of their own every time."""
         self.close()
         self._reading = Ahead(self._windows())
         for rows, batches in self._reading:
             for index in batches:
-                yield Views(self, rows, index)
+                yield HostViews(self, rows, index)
 
     def close(self) -> None:
         """End the thread that reads."""

@@ -1,7 +1,6 @@
-"""Batches and their corrupted views."""
+"""Batches and their corrupted views, drawn on the host."""
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -10,59 +9,21 @@ from torch import Tensor
 
 from .corruption import choose, n_corrupted, replaced
 from .rows import Rows
-from .seeds import Seeds
 
 
-class BatchSource(Protocol):
-    """Where batches come from: from memory or from disk.
-
-    Attributes
-    ----------
-    bounds : list of int
-        Where the batches of a pass begin, and the end.
-    donors : Rows
-        With ``index``, which of them donors are drawn from.
-    rng : numpy Generator
-        Draws masks and donors.
-    device : torch.device
-        Where the views go.
-    """
-
-    bounds: list[int]
-    donors: Rows
-    index: np.ndarray
-    rng: np.random.Generator
-    device: torch.device
-
-    def __len__(self) -> int:
-        """Return the number of batches in a pass."""
-        ...
-
-    def __iter__(self) -> Iterator["Views"]:
-        """Pass once over the rows."""
-        ...
-
-    def close(self) -> None:
-        """Let go of what is being read."""
-        ...
-
-
-class Views:
+class Views(Protocol):
     """One batch, and as many corruptions of it as the method asks for.
 
     Attributes
     ----------
     clean : Tensor of shape (batch, n_features)
         Standardised values.
-    index : ndarray of shape (batch,)
-        Which of the rows these are.
+    index : ndarray or Tensor of shape (batch,), int
+        Which of the rows these are; where the batch was drawn.
     """
 
-    def __init__(self, source: BatchSource, rows: Rows, index: np.ndarray):
-        self._source = source
-        self._rows = rows
-        self.index = index
-        self.clean = torch.from_numpy(rows.take(index)).to(source.device)
+    clean: Tensor
+    index: np.ndarray | Tensor
 
     def corrupted(self, rate: float, *, exact: bool = False) -> tuple[Tensor, Tensor]:
         """Replace entries by draws from their genes' empirical marginals.
@@ -85,6 +46,65 @@ class Views:
         mask : Tensor of shape (batch, n_features), bool
             Which entries were replaced.
         """
+        ...
+
+
+class BatchSource(Protocol):
+    """Where batches come from: from memory, from disk, or from the device itself.
+
+    Attributes
+    ----------
+    bounds : list of int
+        Where the batches of a pass begin, and the end.
+    """
+
+    bounds: list[int]
+
+    def __len__(self) -> int:
+        """Return the number of batches in a pass."""
+        ...
+
+    def __iter__(self) -> Iterator[Views]:
+        """Pass once over the rows."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is being read, or kept on the device."""
+        ...
+
+
+class HostSource(Protocol):
+    """What `HostViews` are drawn by.
+
+    Attributes
+    ----------
+    donors : Rows
+        With ``index``, which of them donors are drawn from.
+    rng : numpy Generator
+        Draws masks and donors.
+    device : torch.device
+        Where the views go.
+    """
+
+    donors: Rows
+    index: np.ndarray
+    rng: np.random.Generator
+    device: torch.device
+
+
+class HostViews:
+    """`Views` that are made on the host, and copied to the device."""
+
+    index: np.ndarray | Tensor
+
+    def __init__(self, source: HostSource, rows: Rows, index: np.ndarray):
+        self._source = source
+        self._rows = rows
+        self._index = self.index = index
+        self.clean = torch.from_numpy(rows.take(index)).to(source.device)
+
+    def corrupted(self, rate: float, *, exact: bool = False) -> tuple[Tensor, Tensor]:
+        """Replace entries by draws from their genes' empirical marginals; see `Views`."""
         source = self._source
         n, n_features = self.clean.shape
         if exact:
@@ -92,7 +112,7 @@ class Views:
         else:
             counts = source.rng.binomial(n_features, rate, size=n)
         mask = choose(counts, n_features, source.rng)
-        values = replaced(self._rows, self.index, mask, source.donors, source.index, source.rng)
+        values = replaced(self._rows, self._index, mask, source.donors, source.index, source.rng)
         return (
             torch.from_numpy(values).to(source.device),
             torch.from_numpy(mask).to(source.device),
@@ -111,7 +131,7 @@ class MemorySource:
     batch_size : int
         Rows per batch. A last batch of one row, which BatchNorm cannot use, joins the one before.
     seed : int
-        Of the order of the rows and of the corruption, drawn on the CPU: one seed, one run,
+        Of the order of the rows and of the corruption. Both are drawn on the host and the same
         whatever the device.
     device : torch.device
         Where the views go.
@@ -142,7 +162,7 @@ class MemorySource:
         """Return the number of batches in a pass."""
         return len(self.bounds) - 1
 
-    def __iter__(self) -> Iterator[Views]:
+    def __iter__(self) -> Iterator[HostViews]:
         """Pass once over the rows: shuffled for training, in order and repeatable held out."""
         if self.held_out is None:
             order = self.rng.permutation(self.index)
@@ -150,7 +170,7 @@ class MemorySource:
             self.rng = new_rng(self.seed)
             order = self.held_out
         for start, stop in zip(self.bounds[:-1], self.bounds[1:], strict=True):
-            yield Views(self, self.rows, order[start:stop])
+            yield HostViews(self, self.rows, order[start:stop])
 
     def close(self) -> None:
         """Let go of nothing: the rows are the caller's."""
@@ -167,20 +187,3 @@ def batch_bounds(n: int, batch_size: int) -> list[int]:
 def new_rng(seed: int | list[int]) -> np.random.Generator:
     """Return numpy's fastest generator."""
     return np.random.Generator(np.random.SFC64(seed))
-
-
-def make_sources(
-    rows: Rows,
-    train: np.ndarray,
-    held_out: np.ndarray | None,
-    *,
-    batch_size: int,
-    seeds: Seeds,
-    device: torch.device,
-) -> tuple[MemorySource, MemorySource | None]:
-    """Return the batches to train on and, if rows are held out, those to validate on."""
-    make = partial(MemorySource, rows, train, batch_size=min(batch_size, len(train)), device=device)
-    source = make(seed=seeds.integer("batches"))
-    if held_out is None:
-        return source, None
-    return source, make(seed=seeds.integer("validation"), held_out=held_out)

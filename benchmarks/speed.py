@@ -32,10 +32,12 @@ from speed_contenders import (
     bare_epoch,
     encode_every_step,
     engine_epoch,
+    epochs,
     frozen_classifier,
     ours,
     plain,
     plain_tuning,
+    standardised,
     stock_forward,
     ts3l,
     tuning,
@@ -45,6 +47,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import sslgex.base
 from sslgex import ScarfTransformer, SSLClassifier, VimeTransformer
 from sslgex._nn import product
+from sslgex._training.device import resolve_device
 from sslgex._training.views import HostViews
 
 BATCH = 128
@@ -345,9 +348,9 @@ def seconds_of(function: Callable, *arguments) -> float:
     return time.perf_counter() - start
 
 
-def others_table(found: list[tuple[str, str, str]]) -> str:
-    """Return them as a Markdown table."""
-    lines = ["| what | goal | measured |", "|---|---|---|"]
+def others_table(found: list[tuple[str, str, str]], measured: str = "measured") -> str:
+    """Return them as a Markdown table, the last column so headed."""
+    lines = [f"| what | goal | {measured} |", "|---|---|---|"]
     return "\n".join(lines + [f"| {' | '.join(row)} |" for row in found]) + "\n"
 
 
@@ -391,25 +394,26 @@ def plot(found: dict[str, list[tuple[int, float]]], path: Path) -> None:
     plt.close(figure)
 
 
-def device_table(device: str, sizes: Sizes) -> str:
-    """Return what `fit` does per second on a device, in bfloat16, as a Markdown table."""
-    wide, found = sizes.genes[-1], []
-    X = matrix(sizes.cohort, wide)
-    for method, cls in METHODS.items():
-        estimator = cls.from_preset("dradjat2025-code", batch_size=512, max_epochs=4)
-        estimator.set_params(device=device, precision="bfloat16", validation_fraction=None)
-        estimator.fit(X)
-        seconds = median(e["seconds"] for e in estimator.history_[1:])
+def device_table(name: str, sizes: Sizes) -> str:
+    """Return how fast a device trains, in bfloat16, as a Markdown table."""
+    device, found = resolve_device(name), []
+    X = np.resize(matrix(min(512, sizes.cohort), sizes.genes[-1]), (sizes.cohort, sizes.genes[-1]))
+    rows = standardised(X)
+    for method in METHODS:
+        history = epochs(method, rows, 512, torch.bfloat16, device, 6)
+        seconds = median(e["seconds"] for e in history[1:])
         found.append((f"{method}, samples/s, B = 512", f">= {GPU[method]:,}", len(X) / seconds))
         if method == "SCARF":
             found.append(("SCARF, seconds of 1000 epochs", "< 60", 1000 * seconds))
-    encoder = ScarfTransformer.from_preset("dradjat2025-code", max_epochs=1, device=device)
+    encoder = ScarfTransformer.from_preset("dradjat2025-code", max_epochs=1, device=name)
     clf = SSLClassifier.from_preset("dradjat2025", encoder=encoder, mode="unfrozen")
-    clf.set_params(device=device, max_epochs=4, early_stopping=False)
+    clf.set_params(device=name, max_epochs=4, early_stopping=False)
     clf.fit(X[:200], np.arange(min(len(X), 200)) % 5)
     seconds = median(e["seconds"] for e in clf.history_[1:]) / -(-min(len(X), 200) // 8)
     found.append(("fine-tuning step, ms, B = 8", "< 0.25", 1000 * seconds))
-    return others_table([(what, goal, f"{value:,.2f}") for what, goal, value in found])
+    place = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+    table = [(what, goal, f"{value:,.2f}") for what, goal, value in found]
+    return others_table(table, f"measured on {place}")
 
 
 MEASURES = {"fit": measure_fit, "workers": measure_workers}

@@ -7,6 +7,7 @@ work once: a training step (draw a batch, corrupt it, update the weights), an ep
 import copy
 import itertools
 from collections.abc import Callable
+from contextlib import closing
 
 import numpy as np
 import torch
@@ -46,6 +47,21 @@ def engine_epoch(X: np.ndarray, batch_size: int) -> Callable:
         engine.fit_loop(None)
 
     return epoch
+
+
+def epochs(method: str, rows: Rows, batch_size: int, precision, device, n: int) -> list[dict]:
+    """Train with the study's settings on a device, and nothing else of `fit`; return the history."""
+    seeds = Seeds(0)
+    objective = _pretraining(method, rows.n_features, seeds, dropout=0.2)
+    engine = _engine_of(objective, rows, batch_size, seeds, precision, device, n)
+    with closing(engine.source):
+        return engine.run()
+
+
+def standardised(X: np.ndarray) -> Rows:
+    """Return the rows of a matrix as `fit` has them."""
+    statistics = Rows([X]).statistics()
+    return Rows([X], statistics.mean, statistics.scale)
 
 
 def bare_epoch(X: np.ndarray, batch_size: int) -> Callable:
@@ -132,9 +148,9 @@ def stock_forward(X: np.ndarray) -> dict[str, Callable]:
     return {"ours": lambda: scarf.transform(X), "stock": stock}
 
 
-def _pretraining(method: str, n_features: int, seeds: Seeds):
-    """Return the objective of the study's settings, without dropout."""
-    estimator = METHODS[method].from_preset("dradjat2025-code", dropout=0.0)
+def _pretraining(method: str, n_features: int, seeds: Seeds, dropout: float = 0.0):
+    """Return the objective of the study's settings, by default without dropout."""
+    estimator = METHODS[method].from_preset("dradjat2025-code", dropout=dropout)
     estimator.set_params(corruption_rate=RATE[method])
     estimator.n_features_in_ = n_features
     return estimator._make_objective(estimator._make_mlp(seeds), seeds.generator("heads"))
@@ -147,27 +163,33 @@ def _engine(method: str, X: np.ndarray, batch_size: int, precision=torch.float32
 
 def _trainer(objective, X: np.ndarray, batch_size: int, seeds: Seeds, precision) -> tuple:
     """Return the training loop and its endless batches."""
-    statistics = Rows([X]).statistics()
-    rows = Rows([X], statistics.mean, statistics.scale)
+    engine = _engine_of(objective, standardised(X), batch_size, seeds, precision, CPU, 1)
+    engine.initialize()
+    engine.module_.start(1_000_000)
+    engine.module_.train()
+    return engine, itertools.chain.from_iterable(itertools.repeat(engine.source))
+
+
+def _engine_of(
+    objective, rows: Rows, batch_size: int, seeds: Seeds, precision, device: torch.device, n: int
+) -> Engine:
+    """Return the training loop of n epochs."""
     source, _ = make_sources(
-        rows, np.arange(len(X)), None, batch_size=batch_size, seeds=seeds, device=CPU
+        rows, np.arange(len(rows)), None, batch_size=batch_size, seeds=seeds, device=device
     )
-    engine = Engine(
+    return Engine(
         objective,
         source=source,
         validation=None,
         lr=1e-3,
         weight_decay=0.0,
         schedule="constant",
-        max_epochs=1,
-        device=CPU,
+        max_epochs=n,
+        device=device,
         precision=precision,
-        generator=seeds.generator("dropout"),
+        generator=seeds.generator("dropout", device),
         report=lambda epoch: False,
-    ).initialize()
-    engine.module_.start(1_000_000)
-    engine.module_.train()
-    return engine, itertools.chain.from_iterable(itertools.repeat(source))
+    )
 
 
 def plain(method: str, X: np.ndarray, batch_size: int, precision=torch.float32) -> Callable:

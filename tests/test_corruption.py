@@ -5,25 +5,62 @@ import pytest
 import scipy.sparse as sp
 import torch
 
+from sslgex._training import tensor_corruption
+from sslgex._training.resident import ResidentRows, ResidentSource
 from sslgex._training.rows import BLOCK, Rows
 from sslgex._training.views import MemorySource
 
 CPU = torch.device("cpu")
 KINDS = [pytest.param(True, id="exact"), pytest.param(False, id="bernoulli")]
+CUDA = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA GPU here"),
+]
 
 
-def source(matrices, *, batch_size=None, held_out=None, index=None, seed=0, mean=None, scale=None):
-    matrices = matrices if isinstance(matrices, list) else [matrices]
-    rows = Rows(matrices, mean, scale)
-    index = np.arange(len(rows)) if index is None else index
-    return MemorySource(
-        rows,
-        index,
-        batch_size=batch_size or len(rows),
-        seed=seed,
-        device=CPU,
-        held_out=held_out,
-    )
+@pytest.fixture(params=["host", "device", "pieces", pytest.param("cuda", marks=CUDA)])
+def source(request, monkeypatch):
+    """Return the function that makes a source: drawn on the host, or where the rows are kept."""
+    if request.param == "pieces":
+        monkeypatch.setattr(tensor_corruption, "CHUNK", 100)
+    device = torch.device("cuda" if request.param == "cuda" else "cpu")
+
+    def make(
+        matrices, *, batch_size=None, held_out=None, index=None, seed=0, mean=None, scale=None
+    ):
+        matrices = matrices if isinstance(matrices, list) else [matrices]
+        rows = Rows(matrices, mean, scale)
+        index = np.arange(len(rows)) if index is None else index
+        how = {"batch_size": batch_size or len(rows), "seed": seed}
+        if request.param == "host":
+            return MemorySource(rows, index, device=device, held_out=held_out, **how)
+        resident = ResidentRows(rows, index, held_out, device)
+        return Fetched(ResidentSource(resident, held_out=held_out is not None, **how))
+
+    return make
+
+
+class Fetched:
+    """A source whose batches come to the CPU, and their numbers to numpy."""
+
+    def __init__(self, source):
+        self.source = source
+
+    def __len__(self):
+        return len(self.source)
+
+    def __iter__(self):
+        return map(FetchedViews, self.source)
+
+
+class FetchedViews:
+    def __init__(self, views):
+        self.views = views
+        self.index, self.clean = views.index.cpu().numpy(), views.clean.cpu()
+
+    def corrupted(self, rate, **kw):
+        values, mask = self.views.corrupted(rate, **kw)
+        return values.cpu(), mask.cpu()
 
 
 def coded(n, n_genes):
@@ -40,7 +77,7 @@ def first(batches):
 
 @pytest.mark.parametrize("rate", [0.1, 0.3, 0.5, 0.8])
 @pytest.mark.parametrize("n_genes", [7, 100])
-def test_scarf_replaces_exactly_floor_of_c_n_genes_in_every_row(rate, n_genes):
+def test_scarf_replaces_exactly_floor_of_c_n_genes_in_every_row(rate, n_genes, source):
     views = first(source(coded(50, n_genes)))
     values, mask = views.corrupted(rate, exact=True)
     assert mask.dtype == torch.bool
@@ -53,7 +90,7 @@ def test_scarf_replaces_exactly_floor_of_c_n_genes_in_every_row(rate, n_genes):
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.3, 0.8])
-def test_vime_and_byol_replace_each_gene_with_that_probability(rate):
+def test_vime_and_byol_replace_each_gene_with_that_probability(rate, source):
     _, mask = first(source(coded(200, 300))).corrupted(rate)
     five_sigma = 5 * np.sqrt(rate * (1 - rate) / mask.numel())
     assert mask.float().mean().item() == pytest.approx(rate, abs=five_sigma)
@@ -63,7 +100,7 @@ def test_vime_and_byol_replace_each_gene_with_that_probability(rate):
         assert counts.var().item() == pytest.approx(n * rate * (1 - rate), rel=0.6)
 
 
-def test_every_gene_of_scarf_is_chosen_equally_often():
+def test_every_gene_of_scarf_is_chosen_equally_often(source):
     _, mask = first(source(coded(4000, 20))).corrupted(0.5, exact=True)
     frequency = mask.float().mean(dim=0)
     assert (frequency - 0.5).abs().max() < 5 * np.sqrt(0.25 / 4000)
@@ -73,7 +110,7 @@ def test_every_gene_of_scarf_is_chosen_equally_often():
 
 
 @pytest.mark.parametrize("exact", KINDS)
-def test_every_drawn_value_occurs_in_that_genes_column(exact):
+def test_every_drawn_value_occurs_in_that_genes_column(exact, source):
     X = np.random.default_rng(0).normal(size=(40, 30))
     batches = source(X, mean=X.mean(axis=0), scale=X.std(axis=0))
     clean = np.empty((40, 30), np.float32)
@@ -87,7 +124,7 @@ def test_every_drawn_value_occurs_in_that_genes_column(exact):
 
 
 @pytest.mark.parametrize("exact", KINDS)
-def test_donors_of_different_genes_are_independent(exact):
+def test_donors_of_different_genes_are_independent(exact, source):
     # Perfectly correlated genes: one donor row for the sample would keep them so.
     X = np.repeat(np.arange(64, dtype=np.float32)[:, None], 400, axis=1)
     batches = source(X)
@@ -103,14 +140,14 @@ def test_donors_of_different_genes_are_independent(exact):
     assert abs(np.corrcoef(neighbours)[0, 1]) < 0.07
 
 
-def test_donors_of_different_samples_are_independent():
+def test_donors_of_different_samples_are_independent(source):
     values, mask = first(source(coded(64, 300))).corrupted(0.5)
     donors = values % 1000
     for j in range(0, 300, 30):
         assert len(set(donors[mask[:, j], j].tolist())) > 8
 
 
-def test_draws_follow_the_genes_empirical_marginals():
+def test_draws_follow_the_genes_empirical_marginals(source):
     # One outlier among twenty: Uniform(min, max) would nearly never return another value.
     X = np.zeros((20, 500), np.float32)
     X[3] = 1000
@@ -121,7 +158,7 @@ def test_draws_follow_the_genes_empirical_marginals():
     assert share == pytest.approx(1 / 20, abs=5 * np.sqrt(0.05 * 0.95 / len(drawn)))
 
 
-def test_every_row_is_a_donor_equally_often():
+def test_every_row_is_a_donor_equally_often(source):
     values, mask = first(source(coded(25, 2000))).corrupted(0.8)
     counts = np.bincount((values[mask] % 1000).long().numpy(), minlength=25)
     expected = counts.sum() / 25
@@ -129,7 +166,7 @@ def test_every_row_is_a_donor_equally_often():
 
 
 @pytest.mark.parametrize("validation", [False, True])
-def test_donors_come_from_training_rows_only(validation):
+def test_donors_come_from_training_rows_only(validation, source):
     X, train = coded(60, 50), np.arange(0, 60, 3)
     held_out = np.setdiff1d(np.arange(60), train)
     batches = source(X, index=train, held_out=held_out if validation else None, batch_size=16)
@@ -146,7 +183,7 @@ def test_donors_come_from_training_rows_only(validation):
 
 
 @pytest.mark.parametrize("exact", KINDS)
-def test_corruption_is_drawn_anew_for_every_view_batch_and_epoch(exact):
+def test_corruption_is_drawn_anew_for_every_view_batch_and_epoch(exact, source):
     batches = source(coded(32, 40), batch_size=16)
     masks = []
     for _ in range(2):
@@ -157,7 +194,7 @@ def test_corruption_is_drawn_anew_for_every_view_batch_and_epoch(exact):
         assert not any(torch.equal(one, other) for other in masks[:i])
 
 
-def test_epochs_shuffle_and_hold_every_row_once():
+def test_epochs_shuffle_and_hold_every_row_once(source):
     batches = source(coded(33, 3), batch_size=8)
     orders = [np.concatenate([views.index for views in batches]) for _ in range(3)]
     for order in orders:
@@ -166,7 +203,7 @@ def test_epochs_shuffle_and_hold_every_row_once():
     assert not np.array_equal(orders[1], orders[2])
 
 
-def test_validation_views_are_the_same_at_every_pass():
+def test_validation_views_are_the_same_at_every_pass(source):
     batches = source(coded(50, 20), index=np.arange(30), held_out=np.arange(30, 50), batch_size=8)
     passes = [[(v.index, *v.corrupted(0.5)) for v in batches] for _ in range(3)]
     for other in passes[1:]:
@@ -178,7 +215,7 @@ def test_validation_views_are_the_same_at_every_pass():
     assert not torch.equal(passes[0][0][2], passes[0][1][2])
 
 
-def test_seeds_decide_the_views():
+def test_seeds_decide_the_views(source):
     def draw(seed):
         views = first(source(coded(20, 20), seed=seed))
         return views.index, views.corrupted(0.5)[0]
@@ -193,7 +230,7 @@ def test_seeds_decide_the_views():
     ("n", "batch_size", "sizes"),
     [(9, 4, [4, 5]), (10, 4, [4, 4, 2]), (8, 4, [4, 4]), (5, 5, [5]), (3, 2, [3]), (1, 4, [1])],
 )
-def test_a_last_batch_of_one_row_joins_the_one_before(n, batch_size, sizes):
+def test_a_last_batch_of_one_row_joins_the_one_before(n, batch_size, sizes, source):
     batches = source(coded(n, 3), batch_size=batch_size)
     assert [len(views.clean) for views in batches] == sizes
     assert len(batches) == len(sizes)
@@ -219,14 +256,14 @@ def sparse_counts(n=50, n_genes=30):
 
 @pytest.mark.parametrize("standardized", [False, True])
 @pytest.mark.parametrize("kind", [sp.csr_matrix, sp.csr_array, np.asfortranarray])
-def test_csr_and_fortran_sources_give_the_dense_sources_bits(kind, standardized):
+def test_csr_and_fortran_sources_give_the_dense_sources_bits(kind, standardized, source):
     X = sparse_counts()
     moments = {"mean": X.mean(axis=0), "scale": X.std(axis=0)} if standardized else {}
     dense, other = source(X, batch_size=8, **moments), source(kind(X), batch_size=8, **moments)
     assert_same_views(dense, other)
 
 
-def test_several_matrices_act_as_one():
+def test_several_matrices_act_as_one(source):
     X = sparse_counts()
     parts = [X[:7], sp.csr_matrix(X[7:30]), X[30:31], X[31:].astype(np.int16)]
     assert_same_views(source(X, batch_size=8), source(parts, batch_size=8))

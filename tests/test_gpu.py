@@ -1,4 +1,7 @@
-"""What a CUDA GPU must give: the CPU's results, and models that come back to the CPU."""
+"""What a CUDA GPU must give: the CPU's arithmetic, and models that come back to the CPU.
+
+That batches which it draws are distributed as they should is in test_corruption.py.
+"""
 
 import os
 import pickle
@@ -9,8 +12,14 @@ import numpy as np
 import pytest
 import torch
 from joblib import Parallel, delayed
+from test_checkpoint import interrupted
 
 from sslgex import ByolTransformer, ScarfTransformer, SSLClassifier, VimeTransformer
+from sslgex._training import resident
+from sslgex._training.engine import Engine
+from sslgex._training.resident import ResidentRows, ResidentSource
+from sslgex._training.rows import Rows
+from sslgex._training.seeds import Seeds
 from sslgex.evaluation import label_efficiency_curve
 
 pytestmark = [
@@ -25,6 +34,7 @@ METHODS = {
 }
 X = np.random.default_rng(0).normal(5, 2, size=(300, 500)).astype(np.float32)
 Y = np.arange(300) % 3
+X[:, :50] += Y[:, None]  # labels of which a head can tell something
 
 
 def small(cls, device, **params):
@@ -38,9 +48,14 @@ def cls(request):
     return request.param
 
 
+@pytest.fixture
+def drawn_on_the_host(monkeypatch):
+    """Draw order, corruption and dropout on the host, so that they are the same on every device."""
+    monkeypatch.setattr(Seeds, "drawn_on", staticmethod(lambda device: False))
+
+
 @pytest.mark.parametrize("dropout", [0.0, 0.2])
-def test_a_fit_on_cuda_is_the_fit_on_the_cpu(cls, dropout):
-    # Order, corruption and dropout are drawn on the host: one seed, one run, on every device.
+def test_with_the_same_draws_a_fit_on_cuda_is_the_fit_on_the_cpu(cls, dropout, drawn_on_the_host):
     cuda, cpu = (small(cls, d, dropout=dropout).fit(X) for d in ("cuda", "cpu"))
     np.testing.assert_allclose(cuda.loss_curve_, cpu.loss_curve_, rtol=1e-4)
     np.testing.assert_allclose(cuda.transform(X), cpu.transform(X), atol=1e-4)
@@ -100,6 +115,118 @@ def test_one_seed_is_one_run_and_the_gpus_generator_is_left_alone(cls):
     np.testing.assert_allclose(runs[0].transform(X), runs[1].transform(X), atol=1e-4)
 
 
+# ------------------------------------------------------------------------------ rows kept there
+
+
+@pytest.fixture
+def kept(monkeypatch):
+    """Return the rows that are kept on the GPU from now on."""
+    found, init = [], ResidentRows.__init__
+
+    def seen(self, *args):
+        found.append(self)
+        init(self, *args)
+
+    monkeypatch.setattr(ResidentRows, "__init__", seen)
+    return found
+
+
+def test_draws_of_the_gpu_train_as_those_of_the_host_do(cls, kept, monkeypatch):
+    how = {"max_epochs": 30, "lr": 1e-3, "batch_size": 100, "validation_fraction": 0.2}
+    here = small(cls, "cuda", **how).fit(X)
+    assert [rows.values.device.type for rows in kept] == ["cuda"]
+    monkeypatch.setattr(Seeds, "drawn_on", staticmethod(lambda device: False))
+    there = small(cls, "cuda", **how).fit(X)
+    assert len(kept) == 1
+    assert here.loss_curve_[-1] < here.loss_curve_[0]
+    assert here.loss_curve_ != there.loss_curve_
+    rtol = 0.2 if cls is ByolTransformer else 0.03  # its target moves along
+    for curve in ("loss_curve_", "validation_loss_curve_"):
+        np.testing.assert_allclose(getattr(here, curve), getattr(there, curve), rtol=rtol)
+    own, other = (probability(est) for est in (here, there))
+    assert own == pytest.approx(other, abs=0.05)
+
+
+def probability(est):
+    """Return the mean probability of the right class by a linear head on the embedding."""
+    clf = SSLClassifier(est, mode="frozen", head="linear", device="cpu", random_state=0)
+    p = clf.fit(X[::2], Y[::2]).predict_proba(X[1::2])
+    return p[np.arange(len(p)), Y[1::2]].mean()
+
+
+def test_steps_do_not_wait_for_the_gpu(cls, kept, monkeypatch):
+    train = Engine.train_batch
+
+    def strict(self, *args):
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            train(self, *args)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+    monkeypatch.setattr(Engine, "train_batch", strict)
+    small(cls, "cuda", dropout=0.2, precision="bfloat16").fit(X)
+    rows = Rows([X])
+    source = ResidentSource(
+        ResidentRows(rows, np.arange(300), None, torch.device("cuda")), batch_size=64, seed=0
+    )
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        assert sum(len(views.index) for views in source) == 300
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert len(kept) == 2
+
+
+def test_rows_that_do_not_fit_stay_on_the_host(cls, kept, monkeypatch):
+    monkeypatch.setattr(resident, "free_memory", lambda device: 4 * X.size)
+    est = small(cls, "cuda").fit(X)
+    monkeypatch.setattr(Seeds, "drawn_on", staticmethod(lambda device: False))
+    np.testing.assert_allclose(est.loss_curve_, small(cls, "cuda").fit(X).loss_curve_, rtol=1e-5)
+    assert not kept
+
+
+def test_a_fit_leaves_none_of_its_rows_on_the_gpu(cls, kept):
+    wide = np.tile(X, (1, 20))
+    before = torch.cuda.memory_allocated()
+    small(cls, "cuda", max_epochs=1).fit(wide)
+    assert kept[0].values.numel() == 0
+    assert torch.cuda.memory_allocated() - before < wide.nbytes
+
+
+def test_all_entries_of_a_large_table_can_be_donors():
+    # Of twice as many as 32 bits with a sign can number.
+    free, _ = torch.cuda.mem_get_info()
+    if free < 20 * 2**30:
+        pytest.skip("this GPU has less than 20 GB free")
+    n, n_genes = 2**18, 2**14
+    rows = ResidentRows(Rows([X[:2]]), np.arange(2), None, torch.device("cuda"))
+    rows.values = torch.arange(n, dtype=torch.float32, device="cuda")[:, None].expand(-1, n_genes)
+    rows.values, rows.numbers = rows.values.contiguous(), torch.arange(n, device="cuda")
+    rows.n_train = n
+    views = next(iter(ResidentSource(rows, batch_size=64, seed=0)))
+    assert torch.equal(views.clean[:, 0].long(), views.index)
+    for exact in (False, True):
+        values, mask = views.corrupted(0.5, exact=exact)
+        assert torch.equal(values[~mask], views.clean[~mask])
+        drawn = values[mask].double()
+        assert drawn.mean().item() == pytest.approx(n / 2, rel=0.01)
+        assert drawn.max().item() > 0.999 * n
+
+
+def test_what_was_interrupted_goes_on_with_its_draws(cls, tmp_path, monkeypatch, kept):
+    how = {"max_epochs": 6, "dropout": 0.1}
+    est = small(cls, "cuda", checkpoint=tmp_path / "kept", checkpoint_every=1, **how)
+    interrupted(est, X, 11, monkeypatch)
+    whole = small(cls, "cuda", **how).fit(X)
+    np.testing.assert_allclose(est.fit(X).loss_curve_, whole.loss_curve_, rtol=1e-5)
+    np.testing.assert_allclose(est.transform(X), whole.transform(X), atol=1e-4)
+    assert len(kept) == 3
+
+
+# ------------------------------------------------------------------------------ and the rest
+
+
 @pytest.mark.parametrize("cls", [ScarfTransformer, VimeTransformer])
 def test_early_stopping_restores_weights_on_cuda(cls):
     kw = {"validation_fraction": 0.2, "lr": 1e-2, "schedule": "constant", "max_epochs": 100}
@@ -110,10 +237,13 @@ def test_early_stopping_restores_weights_on_cuda(cls):
     assert np.isfinite(est.transform(X)).all()
 
 
-def test_fine_tuning_on_cuda_agrees_with_the_cpu(cls):
+def test_fine_tuning_on_cuda_agrees_with_the_cpu(cls, drawn_on_the_host):
     encoder = small(cls, "cpu").fit(X)
     kw = {"max_epochs": 2, "lr": 1e-5, "random_state": 0, "precision": "float32"}
+    # To the end, and not where it is best out of fold: that may be before the first epoch.
+    kw["early_stopping"] = False
     cuda, cpu = (SSLClassifier(encoder, device=d, **kw).fit(X, Y) for d in ("cuda", "cpu"))
+    np.testing.assert_allclose(cuda.loss_curve_, cpu.loss_curve_, rtol=1e-4)
     np.testing.assert_allclose(cuda.predict_proba(X), cpu.predict_proba(X), atol=1e-3)
     loaded = pickle.loads(pickle.dumps(cuda))
     assert np.array_equal(loaded.predict_proba(X), cuda.predict_proba(X))

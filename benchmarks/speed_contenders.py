@@ -50,7 +50,7 @@ def engine_epoch(X: np.ndarray, batch_size: int) -> Callable:
 
 
 def epochs(method: str, rows: Rows, batch_size: int, precision, device, n: int) -> list[dict]:
-    """Train with the study's settings on a device, and nothing else of `fit`; return the history."""
+    """Return the history of training with the study's settings, without the rest of `fit`."""
     seeds = Seeds(0)
     objective = _pretraining(method, rows.n_features, seeds, dropout=0.2)
     engine = _engine_of(objective, rows, batch_size, seeds, precision, device, n)

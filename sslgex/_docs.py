@@ -38,13 +38,17 @@ n_iter_no_change : int, default=10
 tol : float, default=0.0
     By how much the validation loss must fall to count as lower.
 device : str, default="auto"
-    "auto" (CUDA, else MPS, else the CPU), "cpu", "cuda", "cuda:1", "mps".
+    "auto" (CUDA, else MPS, else the CPU), "cpu", "cuda", "cuda:1", "mps". In training a CUDA GPU
+    keeps the standardised samples in its memory if they take, at 4 bytes a value, half of what is
+    free or less.
 precision : {"auto", "float32", "bfloat16"}, default="auto"
     Of training's matrix products (autocast). "auto" is bfloat16 on CUDA devices that compute in
     it and float32 elsewhere; `transform` is always float32.
 random_state : int, RandomState instance or None, default=None
     Seed of weights, corruption, batches, dropout and hold-out. Global generators are left alone;
-    only None draws one number from numpy's, as everywhere in scikit-learn.
+    only None draws one number from numpy's, as everywhere in scikit-learn. A CUDA GPU draws dropout
+    itself, and batches and corruption of samples that it keeps: the same seed gives other draws
+    there than on a CPU.
 verbose : int, default=0
     1 prints a line per epoch. For progress bars see `set_callbacks`.
 warm_start : bool, default=False
@@ -56,12 +60,13 @@ warm_start : bool, default=False
 checkpoint : path, default=None
     File to keep the training in. After the process has died, `fit` with the same data and
     parameters, in a new process, goes on after the last epoch in the file; on the same machine's
-    CPU, with as many threads, the result is to the bit that of a fit without interruption. A file
-    of other data, parameters or versions of sslgex, torch or numpy is refused. It stays when
-    training has ended, so that the same fit then returns without training; delete it to train anew.
-    Without a `random_state` the seed is that in the file. Two fits need two files. It holds
-    weights, those of the heads and the optimiser's moments included, and no samples; it takes two
-    to four times the memory of the weights. Reading it runs no code.
+    CPU, with as many threads, the result is to the bit that of a fit without interruption. A CUDA
+    GPU goes on with its draws, too; where another kind of device goes on, what that one draws
+    begins anew. A file of other data, parameters or versions of sslgex, torch or numpy is refused.
+    It stays when training has ended, so that the same fit then returns without training; delete it
+    to train anew. Without a `random_state` the seed is that in the file. Two fits need two files.
+    It holds weights, those of the heads and the optimiser's moments included, and no samples; it
+    takes two to four times the memory of the weights. Reading it runs no code.
 checkpoint_every : int or str, default="10 minutes"
     When to write it, at the end of an epoch: after every so many epochs, or after a time such as
     "90 seconds", "10 minutes" or "1.5 hours". The end of training is always written."""

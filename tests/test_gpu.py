@@ -6,7 +6,9 @@ That batches which it draws are distributed as they should is in test_corruption
 import os
 import pickle
 import time
+import warnings
 from collections import Counter
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -154,15 +156,24 @@ def probability(est):
     return p[np.arange(len(p)), Y[1::2]].mean()
 
 
+@contextmanager
+def no_waiting():
+    """Let what waits for the GPU be an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch says that it does not find all of it
+        torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
 def test_steps_do_not_wait_for_the_gpu(cls, kept, monkeypatch):
     train = Engine.train_batch
 
     def strict(self, *args):
-        torch.cuda.set_sync_debug_mode("error")
-        try:
+        with no_waiting():
             train(self, *args)
-        finally:
-            torch.cuda.set_sync_debug_mode("default")
 
     monkeypatch.setattr(Engine, "train_batch", strict)
     small(cls, "cuda", dropout=0.2, precision="bfloat16").fit(X)
@@ -170,11 +181,8 @@ def test_steps_do_not_wait_for_the_gpu(cls, kept, monkeypatch):
     source = ResidentSource(
         ResidentRows(rows, np.arange(300), None, torch.device("cuda")), batch_size=64, seed=0
     )
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with no_waiting():
         assert sum(len(views.index) for views in source) == 300
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
     assert len(kept) == 2
 
 

@@ -21,7 +21,7 @@ weight_decay : float, default=0.01
     AdamW's decoupled weight decay; 0 makes it Adam.
 schedule : {"one-cycle", "constant"}, default="one-cycle"
     Course of the learning rate: up over the first tenth of the steps and down to 0 by a cosine,
-    or constant.
+    or constant. `partial_fit`, which knows no end, ignores it: there it is constant.
 batch_size : int, default=256
     Samples per step; clipped to the number of samples. A last batch of one sample joins the one
     before.
@@ -101,7 +101,9 @@ history_ : list of dict
     "spread", a gauge of collapse: the variance of the directions of the representations of the
     last batch, 0 when all samples point the same way, at most 1.
 n_iter_ : int
-    Number of epochs.
+    Number of epochs; every call of `partial_fit` is one more.
+n_samples_seen_ : int
+    Number of samples that the last `fit` took, and all calls of `partial_fit` since or without one.
 n_features_in_ : int
     Number of genes.
 feature_names_in_ : ndarray of shape (`n_features_in_`,)

@@ -5,6 +5,8 @@ import functools
 # Fitted state that does not end in an underscore.
 PRIVATE_STATE = {"_n_embedding", "_sklearn_output_config"}
 HEADS = "_heads"  # what an encoder was trained with: for a warm start, not for a file
+PROGRESS = "_progress"  # what the next partial_fit goes on with, likewise
+KEPT = (HEADS, PROGRESS)
 
 
 def is_state(name: str) -> bool:
@@ -22,7 +24,7 @@ def all_or_nothing(fit):
     @functools.wraps(fit)
     def whole_fit(estimator, *args, **kwargs):
         def learned() -> list[str]:
-            return [name for name in vars(estimator) if is_state(name) or name == HEADS]
+            return [name for name in vars(estimator) if is_state(name) or name in KEPT]
 
         before = {name: vars(estimator)[name] for name in learned()}
         try:

@@ -18,7 +18,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from ._callbacks import CallbackSupportMixin, Task
 from ._checkpointing import CheckpointedFit, check_interval
 from ._embedding import EmbeddingMixin
-from ._fitting import HEADS, all_or_nothing
+from ._fitting import KEPT, all_or_nothing
 from ._inputs import check_values, check_X, check_X_unlabeled
 from ._nn.encoder import Encoder, MLPEncoder
 from ._nn.residual import ResidualEncoder
@@ -32,6 +32,7 @@ from ._parameters import (
     check_sizes,
     epoch_line,
 )
+from ._partial_fit import PartialFitMixin
 from ._sources import Source
 from ._streaming import draw_rows
 from ._training.components import principal_components
@@ -60,6 +61,7 @@ STEM = 64  # of them, where the residual encoder starts
 class BaseSSLTransformer(
     PresetMixin,
     CallbackSupportMixin,
+    PartialFitMixin,
     EmbeddingMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -222,6 +224,8 @@ class BaseSSLTransformer(
         task = self._pretrain(encoder, rows, split, seeds, device, X, y, callbacks)
         encoder.reestimate(first_layer(encoder, rows, device))
         self.encoder_ = encoder.eval()
+        self.n_samples_seen_ = n_samples
+        self._progress = None
         task.end(dict)
         return self
 
@@ -233,7 +237,8 @@ class BaseSSLTransformer(
 
     def __getstate__(self):
         state = super().__getstate__().copy()
-        state.pop(HEADS, None)
+        for name in KEPT:
+            state.pop(name, None)
         return state
 
     # What a method defines
@@ -307,29 +312,44 @@ class BaseSSLTransformer(
         if self._goes_on:
             start_heads_from(objective, self._heads)
         stopping = [EarlyStopping(self.n_iter_no_change, self.tol)] if self.early_stopping else []
-        engine = Engine(
+        engine = self._engine(
+            objective,
+            source,
+            validation,
+            seeds,
+            device,
+            schedule=self.schedule,
+            max_epochs=n_epochs,
+            report=self._reporter(task, encoder, n_epochs),
+            callbacks=[*stopping, *callbacks],
+        )
+        with closing(source):
+            self._record(engine.run(), objective)
+        self.validation_loss_curve_ = (
+            None if validation is None else [epoch["validation_loss"] for epoch in self.history_]
+        )
+        return task
+
+    def _engine(self, objective: Objective, source, validation, seeds: Seeds, device, **how):
+        """Return the engine that trains the objective; ``how`` is what a training may differ in."""
+        return Engine(
             objective,
             source=source,
             validation=validation,
             lr=self.lr,
             weight_decay=self.weight_decay,
-            schedule=self.schedule,
-            max_epochs=n_epochs,
             device=device,
             precision=resolve_precision(self.precision, device),
             generator=seeds.generator("dropout", device),
-            report=self._reporter(task, encoder, n_epochs),
-            callbacks=[*stopping, *callbacks],
+            **how,
         )
-        with closing(source):
-            self.history_ = engine.run()
+
+    def _record(self, history: list[dict], objective: Objective) -> None:
+        """Keep what a training tells of itself, and its heads."""
+        self.history_ = history
+        self.n_iter_ = len(history)
+        self.loss_curve_ = [epoch["loss"] for epoch in history]
         self._heads = heads_of(objective)
-        self.n_iter_ = len(self.history_)
-        self.loss_curve_ = [epoch["loss"] for epoch in self.history_]
-        self.validation_loss_curve_ = (
-            None if validation is None else [epoch["validation_loss"] for epoch in self.history_]
-        )
-        return task
 
     def _standardise_by(self, statistics: ColumnStatistics) -> None:
         if self._goes_on:  # the weights are for values standardised as before

@@ -55,7 +55,7 @@ class ByolObjective(Objective):
         losses = [cosine_loss(q, z) for q, z in zip(predictions, targets, strict=True)]
         return torch.stack(losses).mean()
 
-    def start(self, n_steps: int, step: int = 0) -> None:
+    def start(self, n_steps: float, step: int = 0) -> None:
         """Begin the decay's schedule, or go on with it."""
         self.step, self.n_steps = step, n_steps
 

@@ -29,7 +29,7 @@ LAYERS = [
         "datasets",
     ],
     ["preprocessing"],
-    ["_embedding"],
+    ["_embedding", "_partial_fit"],
     ["base"],
     ["_head", "_linear_path", "_propagation", "_unfrozen", "_pooled"],
     ["_untrained", "_encoders", "_finish", "scarf", "vime", "byol"],

@@ -25,6 +25,6 @@ def update_momentum(target: nn.Module, online: nn.Module, decay: float) -> None:
     torch._foreach_lerp_(list(target.parameters()), list(online.parameters()), 1 - decay)
 
 
-def cosine_decay(start: float, step: int, n_steps: int) -> float:
+def cosine_decay(start: float, step: int, n_steps: float) -> float:
     r"""BYOL's schedule, :math:`1 - (1-\tau_0)(\cos(\pi k/K) + 1)/2`: from ``start`` to 1."""
     return 1 - (1 - start) * (math.cos(math.pi * step / n_steps) + 1) / 2

@@ -33,6 +33,8 @@ class Engine(NeuralNet):
         Batches of every epoch; ``validation`` may be None.
     schedule : {"one-cycle", "constant"}
         Course of the learning rate over all steps.
+    max_epochs : int or inf
+        Passes over the batches; without an end, a callback stops them.
     weight_decay : float
         AdamW's decoupled weight decay.
     precision : torch.dtype
@@ -54,7 +56,7 @@ class Engine(NeuralNet):
         lr: float,
         weight_decay: float,
         schedule: str,
-        max_epochs: int,
+        max_epochs: float,
         device: torch.device,
         precision: torch.dtype,
         generator: torch.Generator,

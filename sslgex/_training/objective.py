@@ -34,9 +34,10 @@ class Objective(nn.Module):
         """Return the scalar loss of a batch."""
         raise NotImplementedError
 
-    def start(self, n_steps: int, step: int = 0) -> None:
+    def start(self, n_steps: float, step: int = 0) -> None:
         """Prepare for a training of at most ``n_steps`` updates, of which ``step`` have been made.
 
+        ``n_steps`` is infinite where no end is known: in `partial_fit`, every call of which starts.
         A training that was interrupted goes on with the parameters and buffers that it had; any
         other state must follow from ``step``.
         """

@@ -5,7 +5,7 @@ import math
 WARM_UP = 0.1
 
 
-def one_cycle(step: int, n_steps: int) -> float:
+def one_cycle(step: int, n_steps: float) -> float:
     """Return the factor of the learning rate at ``step`` of ``n_steps``.
 
     A cosine up from 1/25 over the first tenth, then a cosine down to 0: the shape of
@@ -17,7 +17,7 @@ def one_cycle(step: int, n_steps: int) -> float:
     return (1 + math.cos(math.pi * (position - WARM_UP) / (1 - WARM_UP))) / 2
 
 
-def constant(step: int, n_steps: int) -> float:
+def constant(step: int, n_steps: float) -> float:
     """Return 1."""
     return 1.0
 

@@ -43,3 +43,9 @@ class Seeds:
     def integer(self, use: str) -> int:
         """Return the seed for ``use``, for scikit-learn's ``random_state``."""
         return self._seeds[use]
+
+    def of_call(self, number: int) -> "Seeds":
+        """Return the seeds of one of several trainings that follow each other; 0 is the first."""
+        if number == 0:
+            return self
+        return Seeds(None, int(np.random.SeedSequence([self.root, number]).generate_state(1)[0]))

@@ -13,6 +13,7 @@ from torch import Tensor
 from .stopping import EarlyStopping
 
 Generator = np.random.Generator | torch.Generator
+Moments = list[list[dict[str, np.ndarray]]]  # of every optimiser and parameter
 
 
 def capture(engine) -> dict:
@@ -20,10 +21,7 @@ def capture(engine) -> dict:
     stopping = _early_stopping(engine)
     return {
         "weights": _arrays(engine.module_.state_dict()),
-        "moments": [
-            [_arrays(optimizer.state[p]) for p in _parameters(optimizer)]
-            for optimizer in _optimizers(engine)
-        ],
+        "moments": moments_of(engine),
         "draws": {name: _state(generator) for name, generator in _generators(engine).items()},
         "history": engine.rows(),
         "stopped": bool(engine.stop_),
@@ -40,18 +38,36 @@ def restore(engine, state: dict) -> None:
         If the state is not one of such an engine.
     """
     engine.module_.load_state_dict(_tensors(state["weights"]))
-    for optimizer, moments in zip(_optimizers(engine), state["moments"], strict=True):
-        for p, found in zip(_parameters(optimizer), moments, strict=True):
-            optimizer.state[p] = {k: _like(p, value) for k, value in _tensors(found).items()}
+    restore_moments(engine, state["moments"])
     draws = state["draws"]
     for name, generator in _generators(engine).items():
         if name in draws:  # on another device others draw, and from their beginning
             _set_state(generator, draws[name])
-    engine.history.extend({**row, "batches": []} for row in state["history"])
+    restore_history(engine, state["history"])
     engine.stop_ = state["stopped"]
     stopping = _early_stopping(engine)
     if stopping is not None:
         stopping.go_on({**state["stopping"], "weights": _tensors(state["stopping"]["weights"])})
+
+
+def moments_of(engine) -> Moments:
+    """Return the state of an engine's optimisers; arrays may share their memory."""
+    return [
+        [_arrays(optimizer.state[p]) for p in _parameters(optimizer)]
+        for optimizer in _optimizers(engine)
+    ]
+
+
+def restore_moments(engine, moments: Moments) -> None:
+    """Give an engine's optimisers the state of those of such an engine."""
+    for optimizer, of_optimizer in zip(_optimizers(engine), moments, strict=True):
+        for p, found in zip(_parameters(optimizer), of_optimizer, strict=True):
+            optimizer.state[p] = {k: _like(p, value) for k, value in _tensors(found).items()}
+
+
+def restore_history(engine, rows: list[dict]) -> None:
+    """Put epochs before those of an engine that has begun."""
+    engine.history.extend({**row, "batches": []} for row in rows)
 
 
 def _optimizers(engine) -> Iterator[torch.optim.Optimizer]:

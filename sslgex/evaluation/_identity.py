@@ -13,12 +13,12 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from torch import nn
 
-from .._fitting import HEADS
+from .._fitting import KEPT
 
 PACKAGE = Path(__file__).resolve().parents[1]
 # The seconds that pretraining took are never the same again; where a training is kept, and how
-# often, makes no other one; an encoder is the same with its heads and without.
-NO_MATTER = {"history_", "checkpoint", "checkpoint_every", HEADS}
+# often, makes no other one; an encoder is the same with its heads or without them.
+NO_MATTER = {"history_", "checkpoint", "checkpoint_every", *KEPT}
 INSTALLED = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib"))
 
 

@@ -102,6 +102,20 @@ def test_pretraining_beats_what_it_starts_from_at_few_labels(
     assert probe(fitted.transform(X), y) > start + MARGIN[fitted.architecture]
 
 
+@pytest.mark.parametrize("cls", METHODS)
+def test_chunk_by_chunk_it_learns_what_fit_learns(cls, data, random_encoder):
+    unlabelled, X, y = data
+    how = {"architecture": "mlp", "schedule": "constant"}
+    whole = probe(pretrained(cls, unlabelled, **how).transform(X), y)
+    est = cls(SIZES, random_state=0, device="cpu", **how, **METHODS[cls])
+    for _ in range(40):
+        for start in range(0, N_UNLABELLED, 200):
+            est.partial_fit(unlabelled[start : start + 200])
+    score = probe(est.transform(X), y)
+    assert score > random_encoder + 0.2
+    assert score > whole - NOISE
+
+
 @architectures
 @pytest.mark.parametrize("cls", METHODS)
 def test_pretraining_on_gene_wise_permuted_data_gives_nothing(

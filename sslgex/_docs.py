@@ -103,7 +103,7 @@ history_ : list of dict
 n_iter_ : int
     Number of epochs; every call of `partial_fit` is one more.
 n_samples_seen_ : int
-    Number of samples that the last `fit` took, and all calls of `partial_fit` since or without one.
+    Number of samples that the last `fit` took, plus those of every call of `partial_fit` since.
 n_features_in_ : int
     Number of genes.
 feature_names_in_ : ndarray of shape (`n_features_in_`,)

@@ -111,6 +111,7 @@ class PartialFitMixin:
         `validation_fraction`, `checkpoint` and `warm_start` are ignored. `lr` and `weight_decay`
         may be changed between calls. A last batch of one sample joins the one before. Of
         `random_state` the first call takes one number, from which the seeds of all calls are made.
+        Batches and corruption are drawn on the host, also for a GPU.
 
         Donors are drawn from a reservoir: samples of all calls since the last `fit`, each set of
         them as likely as any other, so that their marginals are those of all samples seen. It is

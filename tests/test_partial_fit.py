@@ -1,6 +1,7 @@
 """`partial_fit`: pretraining goes on chunk by chunk, and a call that fails never was."""
 
 import copy
+import doctest
 import pickle
 import signal
 import sys
@@ -523,6 +524,12 @@ def test_an_encoder_that_was_given_away_is_not_touched():
 
 
 # ------------------------------------------------------------------------------ reports
+
+
+def test_the_example_of_its_docstring_runs():
+    (test,) = doctest.DocTestFinder(recurse=False).find(ScarfTransformer.partial_fit, "x", globs={})
+    assert test.examples
+    assert doctest.DocTestRunner().run(test).failed == 0
 
 
 def test_verbose_prints_a_line_a_call(capsys):

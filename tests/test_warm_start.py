@@ -139,7 +139,9 @@ def test_copies_and_files_hold_no_heads(way, tmp_path, monkeypatch):
 def test_another_architecture_is_refused(params, said):
     est = clone(METHODS["scarf"]).fit(FIRST)
     before, heads = est.transform(X), est._heads
-    with pytest.raises(ValueError, match=rf"warm_start=True goes on .*{said}.*or warm_start=False"):
+    with pytest.raises(
+        ValueError, match=rf"warm_start=True goes on .*{said}.*or set warm_start=False"
+    ):
         est.set_params(**params).fit(SECOND)
     assert est._heads is heads
     assert np.array_equal(est.transform(X), before)

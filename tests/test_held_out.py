@@ -17,6 +17,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from sslgex import ScarfTransformer, SSLClassifier
+from sslgex.evaluation import label_efficiency_curve
 from sslgex.evaluation._corrupted import check_rate, corrupted
 from sslgex.evaluation._held_out import embed, look
 from sslgex.evaluation._spectrum import embedding_spectrum
@@ -226,6 +227,16 @@ def test_the_cache_keeps_fits_for_other_diagnoses(tmp_path):
     assert not seen("fit")
     look(rows_of, Spy(), X, Y, **sweep | {"random_state": 1})
     assert len(seen("fit")) == 3
+
+
+def test_the_cache_gives_a_diagnosis_the_encoders_of_a_curve(tmp_path):
+    shared = {"cv": 3, "random_state": 0, "cache": tmp_path}
+    entry = SSLClassifier(Spy(), mode="frozen", head="linear")
+    label_efficiency_curve({"Spy": entry}, X, Y, label_sizes=[9], n_draws=1, **shared)
+    assert len(seen("fit")) == 3
+    LOG.clear()
+    look(rows_of, Spy(), X, Y, **shared)
+    assert not seen("fit")
 
 
 def test_parallel_jobs_find_the_same():

@@ -163,21 +163,22 @@ def as_fitted(estimator, X):
 
 def _fit(entries, fitted, data, splits, seed, runner, content) -> dict[str, list]:
     """Return every estimator fitted on the training samples of every split."""
-    batches, places = [], []
-    for name, entry in entries.items():
-        if fitted[name]:
-            continue
-        function = fit_classifier if is_classifier(entry) else pretrain
-        key = hash_of(entry, name, runner)
-        for s, (train, _) in enumerate(splits):
-            arguments = entry, data, Pool(train), seed_of(seed, s)
-            what = content, key, joblib.hash(train), seed_of(seed, s)
-            batches.append([((function.__name__, *what), (function, *arguments))])
-            places.append((name, s))
-    done = runner.run(_call, batches, "fits")
     found = {name: [entry] * len(splits) for name, entry in entries.items()}
-    for (name, s), (result,) in zip(places, done, strict=True):
-        found[name][s] = result.encoder
+    for function in (pretrain, fit_classifier):
+        batches, places = [], []
+        for name, entry in entries.items():
+            if fitted[name] or is_classifier(entry) != (function is fit_classifier):
+                continue
+            key = hash_of(entry, name, runner)
+            for s, (train, _) in enumerate(splits):
+                # Keys as a sweep has them, so that the encoders of a curve are found in its cache.
+                pool, fit_seed = Pool(train), seed_of(seed, s)
+                what = content, key, joblib.hash(pool), fit_seed
+                batches.append([(what, (entry, data, pool, fit_seed))])
+                places.append((name, s))
+        done = runner.run(function, batches, "fits") if batches else []
+        for (name, s), (result,) in zip(places, done, strict=True):
+            found[name][s] = result.encoder
     return found
 
 
@@ -195,10 +196,6 @@ def takes_pool(model) -> bool:
     """Tell whether samples without labels are of use to a classifier's fit."""
     pretrains = isinstance(model, SSLClassifier) and model.encoder is not None
     return wants_unlabeled(model) or (pretrains and not is_fitted(model.encoder))
-
-
-def _call(function: Callable, *arguments):
-    return function(*arguments)
 
 
 def _diagnose(diagnose, fitted, data: Data, split: tuple, seed: int, parameters: dict):

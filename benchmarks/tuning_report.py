@@ -15,6 +15,7 @@ from sslgex.plotting._style import COLORS, GREY, MARKERS, draw_intervals
 
 METRICS = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
 SHOWN = "accuracy"  # in pictures
+VERDICTS = {"helps": "ahead", "hurts": "behind"}
 MARKS = 5  # markers along a curve
 
 
@@ -120,28 +121,28 @@ def scores(found: Findings, entry: str, metric: str) -> str:
 def table(found: Findings, parameter: str) -> str:
     """Return what every value of a parameter did, as Markdown."""
     sizes = " / ".join(map(str, found.results.label_sizes))
-    head = ["", parameter]
+    head = [parameter]
     for metric in METRICS.values():
-        head += [f"{metric} at {sizes} labels, per cent", "minus the default's, points"]
-    head += ["effective rank", "collapsed", "loss, first → last epoch", "seconds"]
+        head += [f"{metric} at {sizes}, per cent", "minus the default's, points"]
+    head += ["rank, collapsed", "loss", "seconds"]
     lines = [found.heading(), "", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for method in found.knobs[parameter].methods:
         for setting in found.settings(method, parameter):
-            label = f"**{setting.label}**" if setting.is_default else setting.label
-            lines.append(row(found, [method, label], setting.entry, method))
-    lines.append(row(found, [COMPONENTS, ""], COMPONENTS, None))
+            label = f"{method} {setting.label}"
+            label = f"**{label}**" if setting.is_default else label
+            lines.append(row(found, label, setting.entry, method))
+    lines.append(row(found, COMPONENTS, COMPONENTS, None))
     return "\n".join([*lines, ""])
 
 
-def row(found: Findings, cells: list[str], entry: str, method: str | None) -> str:
+def row(found: Findings, label: str, entry: str, method: str | None) -> str:
     """Return a line of the table; ``method`` is whose default the entry is compared with."""
+    cells = [label]
     for metric in METRICS:
         cells.append(scores(found, entry, metric))
         compared = method is not None and entry != method
         cells.append(points(found.gap(entry, method, metric)) if compared else "")
-    measurable = found.spectra.n_measurable[entry].min()
-    collapsed = found.spectra.n_collapsed[entry].mean()
-    cells += [f"{found.rank(entry):.1f}", f"{collapsed:.3g} of {measurable}"]
+    cells.append(f"{found.rank(entry):.1f}, {found.spectra.n_collapsed[entry].mean():.3g}")
     loss = found.results.loss_curves[entry][0]
     cells.append(f"{loss[0]:.3g} → {loss[-1]:.3g}" if loss else "")
     cells.append(f"{found.results.pretrain_seconds[entry].mean():.1f}")
@@ -153,9 +154,9 @@ def overview(found: Findings) -> str:
     lines = [
         found.heading(),
         "",
-        "| parameter | | default | effective rank | accuracy minus the default's: the worst value "
-        "| the best value | behind the default | ahead | cannot tell |",
-        "|---" * 9 + "|",
+        f"| parameter, default | effective rank | worst {METRICS[SHOWN]}, minus the default's "
+        "| best | told from the default |",
+        "|---" * 5 + "|",
     ]
     for parameter, knob in found.knobs.items():
         for method in knob.methods:
@@ -164,10 +165,11 @@ def overview(found: Findings) -> str:
             (usual,) = (s for s in settings if s.is_default)
             gaps = {s: found.gap(s.entry, method, SHOWN) for s in settings if not s.is_default}
             ends = [pick(gaps, key=lambda s: gaps[s].gain) for pick in (min, max)]
-            cells = [parameter, method, usual.label, f"{min(ranks):.1f} to {max(ranks):.1f}"]
+            cells = [f"{method} {parameter}, {usual.label}"]
+            cells.append(f"{min(ranks):.1f} to {max(ranks):.1f}")
             cells += [f"{s.label}: {points(gaps[s])}" for s in ends]
-            for verdict in ("hurts", "helps", "cannot tell"):
-                cells.append(", ".join(s.label for s in gaps if gaps[s].verdict == verdict))
+            told = {s: VERDICTS.get(gaps[s].verdict) for s in gaps}
+            cells.append(", ".join(f"{s.label} {word}" for s, word in told.items() if word))
             lines.append(f"| {' | '.join(cells)} |")
     components = [points(found.gap(COMPONENTS, m, SHOWN)) for m in METHODS]
     lines += [

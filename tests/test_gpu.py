@@ -63,6 +63,17 @@ def test_with_the_same_draws_a_fit_on_cuda_is_the_fit_on_the_cpu(cls, dropout, d
     np.testing.assert_allclose(cuda.transform(X), cpu.transform(X), atol=1e-4)
 
 
+def test_with_the_same_draws_partial_fit_on_cuda_is_that_on_the_cpu(cls, drawn_on_the_host):
+    cuda, cpu = (small(cls, device, dropout=0.2) for device in ("cuda", "cpu"))
+    for start in range(0, 300, 100):
+        for est in (cuda, cpu):
+            est.partial_fit(X[start : start + 100])
+    np.testing.assert_allclose(cuda.loss_curve_, cpu.loss_curve_, rtol=1e-4)
+    np.testing.assert_allclose(cuda.transform(X), cpu.transform(X), atol=1e-4)
+    with pytest.warns(UserWarning, match="the state of the optimiser starts anew"):
+        cuda.set_params(device="cpu").partial_fit(X)
+
+
 def test_transform_on_cuda_agrees_with_the_cpu(cls):
     est = small(cls, "cuda", max_epochs=5, lr=1e-3).fit(X)
     Z = est.transform(X)

@@ -216,7 +216,10 @@ def figure(found: Findings, parameter: str, path: Path) -> None:
             handlelength=2.6,
         )
     axes[0, 1].set_title("held-out embeddings", fontsize="medium")
-    axes[0, 2].set_title("logistic regression on them", fontsize="medium")
+    axes[0, 2].legend(  # above, where no interval is in the way
+        loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize="small", frameon=False,
+        handletextpad=0.4, columnspacing=1.2,
+    )  # fmt: skip
     fig.suptitle(found.title, fontsize="medium")
     fig.savefig(path, dpi=110)
     plt.close(fig)
@@ -290,4 +293,3 @@ def draw_scores(ax, found: Findings, parameter, method: str, settings: list[Sett
     ax.set_xticks(x, [s.label + "\ndefault" * s.is_default for s in settings])
     ax.set_xlabel(" ".join([parameter, found.knobs[parameter].symbol]).strip())
     ax.set_ylabel(f"{METRICS[SHOWN]} minus the\ndefault's, points")
-    ax.legend(fontsize="x-small", frameon=False, loc="best")

@@ -16,6 +16,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "myst_parser",
     "numpydoc",
+    "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build", "auto_examples/**/*.ipynb", "auto_examples/**/*.py.md5"]
@@ -25,15 +26,25 @@ default_role = "literal"
 html_theme = "pydata_sphinx_theme"
 html_title = "sslgex"
 html_show_sourcelink = False
+html_sidebars = {"**": ["sidebar-toc.html"]}
 html_theme_options = {
     "show_prev_next": False,
+    "navbar_center": [],  # the sidebar has all pages
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],
 }
 
+# A reference that leads nowhere is a warning, and so an error in CI.
+nitpicky = True
+
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+copybutton_exclude = ".linenos, .gp, .go"
+
 autodoc_typehints = "none"  # numpydoc's Parameters sections say it
 numpydoc_show_class_members = False  # the class template lists them
+myst_heading_anchors = 3  # so that page.md#heading is a link
 
 # The examples take minutes, so they are shown as code unless they are asked to run.
 sphinx_gallery_conf = {
@@ -56,6 +67,8 @@ if os.environ.get("SSLGEX_DOCS_ONLINE") == "1":
         "sklearn": ("https://scikit-learn.org/stable", None),
         "torch": ("https://docs.pytorch.org/docs/stable", None),
     }
+else:
+    nitpick_ignore_regex = [(r"py:.*", r"(python|numpy|scipy|sklearn|torch|joblib)\..*")]
 
 
 def skip_foreign_members(app, what, name, obj, skip, options):

@@ -1,0 +1,77 @@
+"""The guide's pages run: their Python blocks, in order, in a fresh process and an empty folder."""
+
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+GUIDE = ("labels.md", "methods.md", "pipelines.md", "running.md")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not DOCS.exists(), reason="the pages are in a clone or an unpacked sdist"),
+]
+
+
+def blocks(page, language):
+    """Return the code blocks of a page in one language, dedented, in order."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    if page.endswith(".md"):
+        return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    directive = rf"^\.\. code-block:: {language}\n(?:   :.*\n)*\n((?:(?:   .*)?\n)+)"
+    return [textwrap.dedent(found) for found in re.findall(directive, text, re.MULTILINE)]
+
+
+def run(page, folder):
+    """Run the page's blocks as one script in ``folder`` and return what they print."""
+    script = folder / "page.py"
+    script.write_text("\n".join(blocks(page, "python")), encoding="utf-8")
+    env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"}
+    # The package is imported from where this process has it, also from an uninstalled clone.
+    env["PYTHONPATH"] = os.pathsep.join(p or os.getcwd() for p in sys.path)
+    command = [sys.executable, "-W", "error::UserWarning", str(script)]
+    done = subprocess.run(
+        command, cwd=folder, env=env, capture_output=True, text=True, encoding="utf-8", check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("start")
+    return run("start.rst", folder), folder
+
+
+def test_start_here_runs_as_it_stands_and_leaves_a_prediction_per_new_sample(start):
+    printed, folder = start
+    predictions = (folder / "predictions.csv").read_text(encoding="utf-8").splitlines()
+    assert len(predictions) == 1 + 193
+    assert printed.rstrip().endswith("True")  # what was loaded predicts as what was saved
+
+
+def scores(text):
+    return [float(number) for number in re.findall(r"accuracy (\d\.\d+)", text)]
+
+
+def test_start_here_prints_what_the_page_says(start):
+    printed, _ = start
+    said = blocks("start.rst", "text")
+    assert len(said) == 3
+    for block in said[:2]:
+        for line in block.strip().splitlines():
+            assert line in printed, line
+    # Five points: another processor trains another network.
+    assert len(scores(said[2])) == 4
+    assert scores(printed) == pytest.approx(scores(said[2]), abs=0.05)
+
+
+@pytest.mark.parametrize("page", GUIDE)
+def test_the_blocks_of_a_page_run(page, tmp_path):
+    assert len(blocks(page, "python")) > 1 or page == "methods.md"
+    run(page, tmp_path)

@@ -1,7 +1,7 @@
 """Check that every link within the built documentation leads somewhere.
 
 Usage: `python check_links.py FOLDER`, the folder that Sphinx wrote HTML into. A link to a page must
-find the file, one to a part of a page the element of that id. Links to other sites are not followed.
+find the file, one to a part of a page the element of that id. Links to other sites are left alone.
 """
 
 import sys

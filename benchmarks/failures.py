@@ -1,9 +1,9 @@
 """What failed pretraining looks like: the table of docs/methods.md.
 
-Each method is pretrained once as it should be and then with one parameter spoiled, on breast tumours, as
-networks of random weights (the default encoder starts as principal components, from where it is hard to
-collapse). What the loss, the spread and the spectrum then say stands beside what the embedding is worth
-to logistic regression, so that it can be seen which of them tell.
+Each method is pretrained once as it should be and then with one parameter spoiled, on breast
+tumours, as networks of random weights (the default encoder starts as principal components, from
+where it is hard to collapse). What the loss, the spread and the spectrum then say stands beside
+what the embedding is worth to logistic regression, so that it can be seen which of them tell.
 
     python benchmarks/failures.py
 
@@ -49,8 +49,8 @@ SPOILED = {
     "BYOL, `lr=1.0`": ByolTransformer(**HOW, lr=1.0),
 }
 HEAD = (
-    "| | loss, first and last epoch | held out, lowest and last | spread | collapsed | effective rank "
-    "| RankMe | balanced accuracy |\n|---|---|---|---|---|---|---|---|\n"
+    "| | loss, first and last epoch | held out, lowest and last | spread | collapsed "
+    "| effective rank | RankMe | balanced accuracy |\n|---|---|---|---|---|---|---|---|\n"
 )
 
 

@@ -16,6 +16,9 @@ ENDINGS = (".parquet", ".parq", ".pq")
 # Bytes of metadata of files that stay open. In memory they are ten times that: a file of 20,000
 # columns and 40 row groups takes nearly a gigabyte.
 METADATA = 16 * 2**20
+# That are read at a time. Arrow takes a piece of memory for each, and of 20,000 pieces the holes that
+# they leave are a gigabyte.
+COLUMNS = 8_192
 
 
 def are_parts(X) -> bool:
@@ -55,6 +58,7 @@ def parquet_source(paths: Sequence) -> Source:
                 f"The parts must have the same genes in the same order, but those of "
                 f"{source.where} differ from those of {sources[0].where}: {said}."
             )
+        source.genes = sources[0].genes  # once in memory
     return sources[0] if len(sources) == 1 else Chain(sources)
 
 
@@ -99,8 +103,11 @@ class Parquet(Source):
         self.shape = (self._starts[-1], len(self.genes))
         self.nbytes = self.shape[0] * self.shape[1] * self.dtype.itemsize
         self.step = max(sizes, default=1)
-        # Not schema.empty_table(): that has the index among its columns.
-        self.header = import_module("pyarrow").table({name: [] for name in self.genes})
+
+    @property
+    def header(self):
+        """Return a table without rows; not the schema's own, which has the index as well."""
+        return import_module("pyarrow").table({name: [] for name in self.genes})
 
     def bounds(self, n_bytes: int) -> list[int]:
         """Return where blocks of whole row groups begin, and the end."""
@@ -114,21 +121,27 @@ class Parquet(Source):
     def _read(self, start: int, stop: int) -> np.ndarray:
         first = bisect_right(self._starts, start) - 1
         last = bisect_right(self._starts, stop - 1)
-        file = self._files.get(self.where)
-        table = file.read_row_groups(list(range(first, last)), self.genes, use_threads=False)
-        table = table.slice(start - self._starts[first], stop - start)
+        file, groups = self._files.get(self.where), list(range(first, last))
+        offset = start - self._starts[first]
+        block = np.empty((stop - start, len(self.genes)), dtype=self.dtype)
+        for at in range(0, len(self.genes), COLUMNS):
+            genes = self.genes[at : at + COLUMNS]
+            table = file.read_row_groups(groups, genes, use_threads=False)
+            block[:, at : at + COLUMNS] = self._values(table.slice(offset, stop - start))
+        return block
+
+    def _values(self, table) -> np.ndarray:
+        """Return a table's values, all columns at once: one by one they would take much longer."""
         arrow = import_module("pyarrow")
         if arrow.bool_() in table.schema.types:  # of which there are no tensors
             kinds = [arrow.uint8() if k == arrow.bool_() else k for k in table.schema.types]
-            table = table.cast(arrow.schema(list(zip(self.genes, kinds, strict=True))))
-        # All at once: 20,000 columns one by one take several times as long as reading them.
+            table = table.cast(arrow.schema(list(zip(table.schema.names, kinds, strict=True))))
         (batch,) = table.combine_chunks().to_batches()
         if self.dtype.kind != "f":
-            for name, column in zip(self.genes, batch.columns, strict=True):
+            for name, column in zip(batch.schema.names, batch.columns, strict=True):
                 if column.null_count:
                     raise ValueError(f"column {name!r} has {column.null_count} missing values")
-        block = batch.to_tensor(null_to_nan=True, row_major=True).to_numpy()
-        return block.astype(self.dtype, copy=False)
+        return batch.to_tensor(null_to_nan=True, row_major=True).to_numpy()
 
 
 def _opened(path: str) -> tuple:

@@ -21,6 +21,8 @@ class UntrainedTransformer(BaseSSLTransformer):
         Seed of the weights.
     """
 
+    _doc_page = "sslgex.SSLClassifier"
+
     def __init__(
         self,
         hidden_layer_sizes=(256, 256, 256, 256),

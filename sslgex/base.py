@@ -17,6 +17,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._callbacks import CallbackSupportMixin, Task
 from ._checkpointing import CheckpointedFit, check_interval
+from ._doc_link import DocumentationLinkMixin
 from ._embedding import EmbeddingMixin
 from ._fitting import KEPT, all_or_nothing
 from ._inputs import check_values, check_X, check_X_unlabeled
@@ -60,6 +61,7 @@ STEM = 64  # of them, where the residual encoder starts
 
 class BaseSSLTransformer(
     PresetMixin,
+    DocumentationLinkMixin,
     CallbackSupportMixin,
     PartialFitMixin,
     EmbeddingMixin,

@@ -18,6 +18,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from ._callbacks import CallbackSupportMixin, Task
+from ._doc_link import DocumentationLinkMixin
 from ._encoders import check_encoder, fit_encoder, is_fitted, transform
 from ._finish import check_head, finish, takes_unlabeled
 from ._fitting import all_or_nothing
@@ -70,6 +71,7 @@ def _head_has(method: str):
 
 class SSLClassifier(
     PresetMixin,
+    DocumentationLinkMixin,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     ClassifierMixin,

@@ -9,10 +9,12 @@ from sklearn.preprocessing import StandardScaler
 
 from .._untrained import UntrainedTransformer
 from ..classifier import SSLClassifier
-from ._tuned import Centroids, LeadingComponents, Spreading, Tuned, TunedWithPool
+from ._tuned import Baseline, Centroids, LeadingComponents, Spreading, Tuned, TunedWithPool
 
 
-class PrincipalComponents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class PrincipalComponents(
+    Baseline, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     """PCA of standardised genes, with no more components than there can be.
 
     Parameters

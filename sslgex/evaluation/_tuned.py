@@ -14,6 +14,7 @@ from sklearn.preprocessing import normalize
 from sklearn.semi_supervised import LabelSpreading
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from .._doc_link import DocumentationLinkMixin
 from .._encoders import seeded_clone
 from .._head import LinearHead, class_weights, fit_leading, inner_folds
 from .._propagation import neighbours
@@ -23,7 +24,13 @@ from .._propagation import neighbours
 TEMPERATURES = np.array([0.5, 0.7, 1, 1.4, 2, 3, 5, 10, 30, 100, 300, 1000])
 
 
-class Tuned(ClassifierMixin, BaseEstimator):
+class Baseline(DocumentationLinkMixin):
+    """A classifier, or a part of one, that `default_baselines` documents."""
+
+    _doc_page = "sslgex.evaluation.default_baselines"
+
+
+class Tuned(Baseline, ClassifierMixin, BaseEstimator):
     """A classifier with the parameters and the temperature of the best out-of-fold log loss.
 
     Parameters
@@ -145,7 +152,7 @@ class TunedWithPool(Tuned):
         return self._fit(X, y, {"X_unlabeled": pool})
 
 
-class LeadingComponents(ClassifierMixin, BaseEstimator):
+class LeadingComponents(Baseline, ClassifierMixin, BaseEstimator):
     """The linear head on the first principal components, as many as predict best out of fold.
 
     Parameters
@@ -201,7 +208,7 @@ class LeadingComponents(ClassifierMixin, BaseEstimator):
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
 
-class Centroids(NearestCentroid):
+class Centroids(Baseline, NearestCentroid):
     """Nearest centroid in genes divided by their spread within classes plus its median.
 
     As Tibshirani et al. (2002) have it, whose shrinkage scikit-learn follows: without the median
@@ -222,7 +229,7 @@ class Centroids(NearestCentroid):
         return self
 
 
-class Spreading(ClassifierMixin, BaseEstimator):
+class Spreading(Baseline, ClassifierMixin, BaseEstimator):
     """scikit-learn's `LabelSpreading` over the labelled and the unlabelled samples.
 
     Parameters

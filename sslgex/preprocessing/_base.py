@@ -8,12 +8,13 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
+from .._doc_link import DocumentationLinkMixin
 from .._fitting import all_or_nothing
 from .._inputs import check_X, is_anndata, with_obs_names
 from .._training.rows import BLOCK
 
 
-class Preprocessor(TransformerMixin, BaseEstimator):
+class Preprocessor(DocumentationLinkMixin, TransformerMixin, BaseEstimator):
     """Base of the steps that change expression values sample by sample.
 
     A step defines `_learn`, what it takes from the training samples, and `_apply`, what it does to

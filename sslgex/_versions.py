@@ -22,7 +22,10 @@ def show_versions() -> None:
     Examples
     --------
     >>> import sslgex
-    >>> sslgex.show_versions()  # doctest: +SKIP
+    >>> sslgex.show_versions()
+              sslgex: ...
+              python: 3...
+    ...
     """
     for name, value in versions().items():
         print(f"{name:>16}: {value}")

@@ -1,8 +1,4 @@
-"""Checks of the contract every pretrainer keeps, for a method of your own.
-
-scikit-learn's `parametrize_with_checks` tests what holds for every estimator; these test what
-holds for a pretrainer here.
-"""
+"""Checks of the contract every pretrainer keeps, for a method of your own."""
 
 import pickle
 import random
@@ -20,6 +16,9 @@ __all__ = ["check_pretrainer"]
 
 def check_pretrainer(estimator) -> None:
     """Run all checks on a pretrainer; the first that fails raises.
+
+    scikit-learn's `parametrize_with_checks` tests what holds for every estimator; these test what
+    holds for a pretrainer here.
 
     Parameters
     ----------

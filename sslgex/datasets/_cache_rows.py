@@ -63,7 +63,7 @@ def cache_rows(X, path, *, samples=None, transform=None, dtype=None) -> np.memma
         On disk, as for `fit` of the pretrainers; genes x samples as `samples_first` makes of them.
     path : path
         The file to write. It appears complete or not at all.
-    samples : array-like of int or bool, default=None
+    samples : array-like of shape (n_written,), int, or (n_samples,), bool, default=None
         Which samples to write, in the order of X; all by default.
     transform : callable, default=None
         Called with some samples, an array of shape (some, n_genes), returns what to write of them:

@@ -35,8 +35,12 @@ def paper_split(y, groups=None, *, test_size=0.11, validation_size=0.11, random_
 
     Returns
     -------
-    train, validation, test : ndarray of int
+    train : ndarray of shape (n_train,), int
         Positions of samples, ascending. Sizes are exact without groups, near with them.
+    validation : ndarray of shape (n_validation,), int
+        Likewise.
+    test : ndarray of shape (n_test,), int
+        Likewise.
 
     Raises
     ------

@@ -186,7 +186,7 @@ def architecture_sweep(
         Expression profiles, samples in rows; of an AnnData, its ``X``.
     y : array-like of shape (n_samples,)
         Labels.
-    label_sizes : array-like of int or of float
+    label_sizes : array-like of shape (n_sizes,), int or float
         Labelled samples: counts, or proportions of the training samples in (0, 1].
     depths : sequence of int, default=(2, 3, 4, 5, 6, 7, 8, 9, 10)
         Blocks of the encoder.

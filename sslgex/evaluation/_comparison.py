@@ -192,7 +192,8 @@ def compare(results, a, b, *, metric=None, level=0.95, lo=None, hi=None, area="m
     >>> results = label_efficiency_curve(
     ...     entries, X, y, label_sizes=[20, 40], n_draws=3, cv=3, random_state=0
     ... )
-    >>> compare(results, "PCA", "chance").verdict
+    >>> comparison = compare(results, "PCA", "chance")
+    >>> comparison.verdict
     'helps'
     """
     if not isinstance(results, CurveResults):

@@ -41,17 +41,17 @@ class ConvergenceResults(CurveResults):
 
     @property
     def sizes(self) -> np.ndarray:
-        """The epochs."""
+        """Ndarray of shape (n_epochs,) : The epochs."""
         return self.epochs
 
     @property
     def positions(self) -> np.ndarray:
-        """The epochs."""
+        """Ndarray of shape (n_epochs,) : The epochs."""
         return self.epochs
 
     @property
     def whole(self) -> float:
-        """The number of epochs."""
+        """Float : The number of epochs."""
         return float(self.epochs[-1])
 
     def epochs_to(self, score=None, *, of=None, metric=None, level=0.95):

@@ -49,7 +49,7 @@ def label_efficiency_curve(
         Expression profiles, samples in rows; of an AnnData, its ``X``.
     y : array-like of shape (n_samples,)
         Labels.
-    label_sizes : array-like of int or of float
+    label_sizes : array-like of shape (n_sizes,), int or float
         Labelled samples: counts, or proportions of the training samples in (0, 1]. The study's
         grid is ``np.arange(2, 101) / 100``.
     X_unlabeled : matrix or list of matrices with n_features columns, default=None

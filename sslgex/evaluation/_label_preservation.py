@@ -82,9 +82,9 @@ def label_preservation(
     y : array-like of shape (n_samples,), default=None
         Labels. Needed unless all estimators are fitted classifiers, for which they add
         `still_right` and `accuracy`.
-    rates : float or array-like of float in (0, 1], default=None
-        Corruption rates. None: 0.1, 0.2, ..., 0.9. A rate of 0 is left out, as it preserves all
-        by definition; a rate of 1 is always computed, as `chance`.
+    rates : float or array-like of shape (n_rates,), default=None
+        Corruption rates in (0, 1]. None: 0.1, 0.2, ..., 0.9. A rate of 0 is left out, as it
+        preserves all by definition; a rate of 1 is always computed, as `chance`.
     n_repeats : int, default=5
         Corruptions of every sample at every rate.
     level : float in (0, 1), default=0.95

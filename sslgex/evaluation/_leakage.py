@@ -105,7 +105,8 @@ def audit_leakage(
     >>> from sslgex.evaluation import audit_leakage
     >>> X, y = make_expression(80, 1000, n_silent=0, class_sep=0, return_X_y=True, random_state=0)
     >>> script = [("genes", SelectKBest(k=10).fit_transform), ("clf", GaussianNB())]
-    >>> print(audit_leakage(script, X, y, groups=range(80)))
+    >>> report = audit_leakage(script, X, y, groups=range(80))
+    >>> print(report)
     LeakageReport: 3 leaks, 0 notes
     80 samples, 5 splits; steps: genes, clf
     genes      values of the test rows change the training rows

@@ -57,7 +57,7 @@ class LeakageReport:
 
     @property
     def clean(self) -> bool:
-        """Whether there is no finding, and every step could be audited. Read the notes too."""
+        """Bool : No finding, and every step could be audited. Read the notes too."""
         return not self.findings and not self.unaudited
 
     def to_frame(self):

@@ -13,6 +13,9 @@ from ._results import CurveResults
 from ._setup import check_n_draws, check_scoring, set_up
 from ._sweep import Sweep, hash_of, seed_of
 
+LOSS_CURVES = """\
+loss_curves : dict of str to list of list of list of float
+    Per entry, split and size the pretraining loss of every epoch; empty without."""
 ORDER = 1  # sets the seed of the order of profiles apart from those of labelled subsets
 
 
@@ -37,12 +40,13 @@ class PretrainingSizeResults(CurveResults):
     Notes
     -----
     A size is a number of profiles pretrained on; the labelled samples are the same at all of them.
-    The seconds of pretraining are those of all sizes together, the loss curves are lists of one per
-    size, and `content` is of the profiles pretrained on too.
+    The seconds of pretraining are those of all sizes together, and `content` is of the profiles
+    pretrained on too.
     """
 
     title = "Pretraining size"
     axis = "profiles"
+    _about_loss_curves = LOSS_CURVES
 
     pretrain_sizes: np.ndarray
     n_pretrain: np.ndarray
@@ -52,17 +56,17 @@ class PretrainingSizeResults(CurveResults):
 
     @property
     def sizes(self) -> np.ndarray:
-        """The sizes as asked for: `pretrain_sizes`."""
+        """Ndarray of shape (n_sizes,) : The sizes as asked for, `pretrain_sizes`."""
         return self.pretrain_sizes
 
     @property
     def positions(self) -> np.ndarray:
-        """Profiles pretrained on, on average over the splits."""
+        """Ndarray of shape (n_sizes,) : Profiles pretrained on, on average over the splits."""
         return self.n_pretrain.mean(axis=0)
 
     @property
     def whole(self) -> float:
-        """Profiles there are to pretrain on, on average over the splits."""
+        """Float : Profiles there are to pretrain on, on average over the splits."""
         return float(self.n_profiles.mean())
 
     @classmethod
@@ -166,7 +170,7 @@ def pretraining_size_curve(
         Labels.
     label_size : int or float
         Labelled samples: a count, or a proportion of the training samples in (0, 1].
-    pretrain_sizes : array-like of int or of float, default=None
+    pretrain_sizes : array-like of shape (n_sizes,), int or float, default=None
         Profiles to pretrain on: counts, or shares in (0, 1] of those there are. None: the study's
         grid, 0.01 to 0.05 by 0.01, then 0.1 to 1 by 0.05.
     X_unlabeled : matrix or list of matrices with n_features columns, default=None

@@ -27,7 +27,7 @@ groups : ndarray of shape (n_samples,), int or None
     Codes of the samples' groups.
 splits : list of (train, test)
     Rows of X.
-subsets : list of list of list of ndarray
+subsets : list of list of list of ndarray of shape (n_labels,), int
     Rows of X that have labels, per split, size and draw.
 outcomes : dict of str to list of Outcome
     Per entry and split the arrays ``predicted`` (codes), ``p_true`` and ``confidence``
@@ -37,11 +37,14 @@ pretrain_seconds : dict of str to ndarray of shape (n_splits,)
     Seconds of pretraining; 0 for entries without. Entries that share an encoder share these.
 fit_seconds : dict of str to ndarray of shape (n_splits, n_sizes, n_draws)
     Seconds of fitting; NaN where that failed.
-loss_curves : dict of str to list of list of float
-    Per entry and split the pretraining loss of every epoch; empty without.
+<loss curves>
 content : str
-    A hash of all that results must have in common to be compared: `X`, labels, groups, splits and
-    labelled subsets."""
+    A hash of all that results must have in common to be compared: `X`, labels, groups, splits
+    and labelled subsets."""
+
+LOSS_CURVES = """\
+loss_curves : dict of str to list of list of float
+    Per entry and split the pretraining loss of every epoch; empty without."""
 
 
 @dataclass(frozen=True, repr=False, eq=False, kw_only=True)
@@ -66,6 +69,7 @@ class CurveResults:
 
     title: ClassVar[str]
     axis: ClassVar[str]
+    _about_loss_curves: ClassVar[str] = LOSS_CURVES
 
     entries: list[str]
     n_labels: np.ndarray
@@ -86,7 +90,7 @@ class CurveResults:
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        fill(cls, {"<shared attributes>": SHARED})
+        fill(cls, {"<shared attributes>": SHARED, "<loss curves>": cls._about_loss_curves})
 
     @property
     def sizes(self) -> np.ndarray:
@@ -267,17 +271,17 @@ class LabelEfficiencyResults(CurveResults):
 
     @property
     def sizes(self) -> np.ndarray:
-        """The sizes as asked for: `label_sizes`."""
+        """Ndarray of shape (n_sizes,) : The sizes as asked for, `label_sizes`."""
         return self.label_sizes
 
     @property
     def positions(self) -> np.ndarray:
-        """Labelled samples of every size, on average over the splits."""
+        """Ndarray of shape (n_sizes,) : Labelled samples, on average over the splits."""
         return self.n_labels.mean(axis=0)
 
     @property
     def whole(self) -> float:
-        """Training samples, on average over the splits."""
+        """Float : Training samples, on average over the splits."""
         return float(np.mean([len(train) for train, _ in self.splits]))
 
 

@@ -37,7 +37,7 @@ class SpectrumDisplay:
     spectra : dict of str to list of ndarray of shape (n_measurable,)
         What the thin lines show, one per split. Values below a hundredth of `tol` (times the
         largest), zeros among them, are set to that: they have collapsed in any case.
-    means : dict of str to ndarray
+    means : dict of str to ndarray of shape (n_common,)
         Their geometric means over the splits, of the ranks that all splits have.
     ax_ : matplotlib Axes
         Axes of the last `plot`.

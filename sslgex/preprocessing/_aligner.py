@@ -67,7 +67,7 @@ class GeneAligner(Preprocessor):
     n_features_in_ : int
         Number of columns seen in `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Their names, where X had some.
+        Their names; only if X had them.
 
     Raises
     ------
@@ -220,12 +220,12 @@ class GeneAligner(Preprocessor):
 
         Parameters
         ----------
-        input_features : array-like of str or None, default=None
+        input_features : array-like of shape (`n_features_in_`,), str, or None, default=None
             Names of the columns of `fit`, if that had none; of no effect on named genes.
 
         Returns
         -------
-        feature_names_out : ndarray of str
+        feature_names_out : ndarray of shape (n_genes,), str
             Names of the columns that `transform` returns.
         """
         check_is_fitted(self)

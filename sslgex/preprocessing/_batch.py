@@ -60,7 +60,7 @@ class BatchCorrector(OneToOneFeatureMixin, Preprocessor):
     n_features_in_ : int
         Number of genes.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the genes, if X had them.
+        Names of the genes; only if X had them.
 
     See Also
     --------

@@ -39,7 +39,7 @@ class GeneFilter(SelectorMixin, Preprocessor):
     n_features_in_ : int
         Number of genes seen in `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Their names, where X had some.
+        Their names; only if X had them.
 
     Raises
     ------

@@ -45,7 +45,7 @@ class LogCounts(OneToOneFeatureMixin, Preprocessor):
     n_features_in_ : int
         Number of genes seen in `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Their names, where X had some.
+        Their names; only if X had them.
 
     Raises
     ------
@@ -68,7 +68,8 @@ class LogCounts(OneToOneFeatureMixin, Preprocessor):
     >>> import numpy as np
     >>> from sslgex.preprocessing import LogCounts
     >>> counts = np.array([[0, 1, 3], [30, 10, 0]])
-    >>> LogCounts(target_sum=4).fit_transform(counts)
+    >>> log = LogCounts(target_sum=4)
+    >>> log.fit_transform(counts)
     array([[0., 1., 2.],
            [2., 1., 0.]], dtype=float32)
     """

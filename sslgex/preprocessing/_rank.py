@@ -29,7 +29,7 @@ class RankNormalizer(OneToOneFeatureMixin, Preprocessor):
     n_features_in_ : int
         Number of genes seen in `fit`; nothing else is learned.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Their names, where X had some.
+        Their names; only if X had them.
 
     See Also
     --------
@@ -44,7 +44,8 @@ class RankNormalizer(OneToOneFeatureMixin, Preprocessor):
     >>> import numpy as np
     >>> from sslgex.preprocessing import RankNormalizer
     >>> X = np.array([[0.0, 9.0, 3.0], [7.0, 7.0, 1.0]])
-    >>> RankNormalizer().fit_transform(X)
+    >>> rank = RankNormalizer()
+    >>> rank.fit_transform(X)
     array([[0.25 , 0.75 , 0.5  ],
            [0.625, 0.625, 0.25 ]])
     """

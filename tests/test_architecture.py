@@ -17,6 +17,7 @@ LAYERS = [
         "_anndata",
         "_callbacks",
         "_checkpointing",
+        "_doc_link",
         "_docs",
         "_fitting",
         "_inputs",

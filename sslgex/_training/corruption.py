@@ -104,4 +104,6 @@ def words(n: int, dtype: type, rng: np.random.Generator) -> np.ndarray:
 
 def below(high: int, n: int, rng: np.random.Generator) -> np.ndarray:
     """Draw ``n`` integers from 0 to ``high - 1``; for any two, the odds differ by high / 2**32."""
-    return (words(n, np.uint32, rng) * np.uint64(high) >> np.uint64(32)).view(np.int64)
+    # numpy before 2.0 would multiply 32 bits by a scalar of 64 in 32 bits.
+    product = np.multiply(words(n, np.uint32, rng), np.uint64(high), dtype=np.uint64)
+    return (product >> np.uint64(32)).view(np.int64)

@@ -32,10 +32,11 @@ LAYERS = [
     ["preprocessing"],
     ["_embedding", "_partial_fit"],
     ["base"],
+    ["_rehearsal"],
     ["_head", "_linear_path", "_propagation", "_unfrozen", "_pooled"],
     ["_untrained", "_encoders", "_finish", "scarf", "vime", "byol"],
     ["classifier"],
-    ["evaluation", "persistence", "testing"],
+    ["_resources", "evaluation", "persistence", "testing"],
     ["plotting"],
     ["__init__"],
 ]

@@ -31,11 +31,11 @@ class Linear(nn.Linear):
 
 def linear(n_in: int, n_out: int, generator: torch.Generator, *, bias: bool = True) -> Linear:
     """Return a linear layer with torch's default initialisation, drawn from ``generator``."""
-    layer = nn.utils.skip_init(Linear, n_in, n_out, bias=bias)
+    layer = Linear(n_in, n_out, bias=bias, device="meta")
     bound = 1 / math.sqrt(n_in)
-    with torch.no_grad():
-        for parameter in layer.parameters():
-            parameter.uniform_(-bound, bound, generator=generator)
+    for name, parameter in list(layer.named_parameters()):
+        values = torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator)
+        setattr(layer, name, nn.Parameter(values))
     return layer
 
 

@@ -93,13 +93,8 @@ class Engine(NeuralNet):
 
     def initialize_optimizer(self, *args, **kwargs):
         """Let the wide layers update themselves and one AdamW the rest."""
-        wide = [m for m in self.module_.modules() if isinstance(m, Wide)]
-        wide = [m for m in wide if all(p.requires_grad for p in m.parameters())]
-        theirs = {id(p) for m in wide for p in m.parameters()}
-        ours = [p for p in self.module_.parameters() if p.requires_grad and id(p) not in theirs]
         how = {"lr": self.lr, "weight_decay": self.weight_decay}
-        self.optimizers_: list[Optimizer] = [adamw(ours, **how)] if ours else []
-        self.optimizers_ += [m.optimizer(**how) for m in wide]
+        self.optimizers_ = optimizers(self.module_, **how)
         return self
 
     def run(self) -> list[dict]:
@@ -193,3 +188,13 @@ class Engine(NeuralNet):
         kind = torch.device(self.device).type
         with torch.autocast(kind, dtype=self.precision, enabled=mixed):
             return self.module_.loss(views)
+
+
+def optimizers(module: nn.Module, *, lr: float, weight_decay: float) -> list[Optimizer]:
+    """Return who updates the weights of a network: its wide layers, and one AdamW the rest."""
+    wide = [m for m in module.modules() if isinstance(m, Wide)]
+    wide = [m for m in wide if all(p.requires_grad for p in m.parameters())]
+    theirs = {id(p) for m in wide for p in m.parameters()}
+    ours = [p for p in module.parameters() if p.requires_grad and id(p) not in theirs]
+    found: list[Optimizer] = [adamw(ours, lr=lr, weight_decay=weight_decay)] if ours else []
+    return found + [m.optimizer(lr=lr, weight_decay=weight_decay) for m in wide]

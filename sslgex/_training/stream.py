@@ -87,10 +87,7 @@ class StreamSource:
         n = int(drawn.train.sum())
         batch_size = min(batch_size, n)
         self.bounds = batch_bounds(n, batch_size)
-        # Of one size, or the last batches of an epoch would be of few blocks.
-        self.n_windows = max(
-            1, min(round(len(self.source) * self.source.row_bytes / WINDOW), n // batch_size)
-        )
+        self.n_windows = n_windows(self.source, n // batch_size)
         self.blocks = blocks_of(self.source)
         self._reading: Ahead | None = None
 
@@ -140,6 +137,12 @@ class StreamSource:
         for start, stop in group:
             block, train = self.source.read(start, stop), self.train[start:stop]
             yield block if train.all() else block[train]
+
+
+def n_windows(source: Source, n_batches: int) -> int:
+    """Return how many windows a pass of so many whole batches takes."""
+    # Of one size, or the last batches of an epoch would be of few blocks.
+    return max(1, min(round(len(source) * source.row_bytes / WINDOW), n_batches))
 
 
 def blocks_of(source: Source) -> list[tuple[int, int]]:

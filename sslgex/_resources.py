@@ -177,7 +177,7 @@ def estimate_resources(
     estimator._check_parameters()
     device = resolve_device(estimator.device)
     on_cpu = device.type == "cpu"
-    if memory is not None and (not isinstance(memory, Real) or not memory > 0):
+    if memory is not None and not (isinstance(memory, Real) and float(memory) > 0):
         raise ValueError(f"memory must be a positive number of bytes, or None; got {memory!r}.")
     memory = free_memory(resolve_device("cpu")) if memory is None else int(float(memory))
     device_memory = 0 if on_cpu else free_memory(device)

@@ -97,7 +97,7 @@ def write_zarr(folder: Path, n: int, n_genes: int) -> None:
 
 def write_parquet(folder: Path, n: int, n_genes: int) -> None:
     names = [f"gene{j}" for j in range(n_genes)]
-    for part, some in enumerate(np.array_split(np.arange(n), 16)):
+    for part, some in enumerate(np.array_split(np.arange(n), 48)):
         with pyarrow.parquet.ParquetWriter(
             folder / f"X{part:02}.parquet", pyarrow.schema([(name, "float") for name in names])
         ) as file:

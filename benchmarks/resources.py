@@ -50,7 +50,7 @@ SHAPES = [
 QUICK = [
     ("SCARF", 300, 20_000, {}, False),
     ("VIME", 400, 10_000, {"batch_size": 64}, False),
-    ("BYOL", 400, 10_000, {}, False),
+    ("BYOL", 300, 40_000, {}, False),
 ]
 
 

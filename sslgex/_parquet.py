@@ -15,7 +15,7 @@ from ._sources import Chain, Source
 ENDINGS = (".parquet", ".parq", ".pq")
 # Bytes of metadata of files that stay open. In memory they are ten times that: a file of 20,000
 # columns and 40 row groups takes nearly a gigabyte.
-METADATA = 16 * 2**20
+METADATA = 8 * 2**20
 # That are read at a time: Arrow takes a piece of memory for each, and of 20,000 pieces the holes
 # are as large as what they hold.
 COLUMNS = 8_192

@@ -81,6 +81,8 @@ class Source:
             block = self._read(start, stop)
             if block.shape != (stop - start, self.shape[1]):
                 raise OSError(f"got a block of shape {block.shape}")
+            if sp.issparse(block):
+                block.check_format()  # or columns that are not there would be written to
         except MemoryError:
             raise
         except Exception as error:  # of h5py, zarr, pyarrow: many kinds, one meaning

@@ -7,6 +7,7 @@ header.
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
+
+LARGEST_TEXT = 2**28  # bytes of one array of text
 
 
 @dataclass(frozen=True)
@@ -175,7 +178,10 @@ def read(path: Path, kind: Kind) -> tuple[Any, dict[str, np.ndarray]]:
     text = metadata.get("content", "")
     if digest(text, arrays) != metadata.get("sha256"):
         raise ValueError(f"{path} is damaged: its content does not match its checksum. {kind.cure}")
-    return json.loads(text), arrays
+    try:
+        return json.loads(text), arrays
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged: {error}. {kind.cure}") from None
 
 
 def digest(text: str, arrays: dict[str, np.ndarray]) -> str:
@@ -192,8 +198,8 @@ def _check_version(path: Path, metadata: dict[str, str], kind: Kind) -> None:
     from . import __version__
 
     version = metadata.get("format_version", "")
-    if not version.isdigit():
-        raise ValueError(f"{path} is damaged: its format version is {version!r}.")
+    if not re.fullmatch("[0-9]{1,9}", version):
+        raise ValueError(f"{path} is damaged: its format version is {version[:20]!r}. {kind.cure}")
     if int(version) > kind.version:
         raise ValueError(
             f"{path} has format version {version}; sslgex {__version__} reads up to "
@@ -203,7 +209,11 @@ def _check_version(path: Path, metadata: dict[str, str], kind: Kind) -> None:
 
 def _unpack_values(values: list, dtype: str) -> np.ndarray:
     if dtype != "O":
-        return np.array(values, dtype=dtype)
+        kind = np.dtype(dtype)
+        # Room comes from what the file says, not from what it holds: it could say anything.
+        if kind.kind != "U" or kind.itemsize * len(values) > LARGEST_TEXT:
+            raise ValueError(f"{len(values):,} values of dtype {dtype!r} are not read")
+        return np.array(values, dtype=kind)
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array

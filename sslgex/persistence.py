@@ -3,9 +3,11 @@
 What may come out of a file is the list `CLASSES` and plain values, nothing else.
 """
 
+import math
 import os
 import platform
 import warnings
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -133,12 +135,17 @@ def load(path):
     _refuse_pickle(path)
     content, arrays = read(path, KIND)
     try:
-        return unpack(content["estimator"], arrays, _unpack_other)
-    except (KeyError, TypeError, RuntimeError, IndexError, AttributeError) as error:
+        estimator = unpack(content["estimator"], arrays, _unpack_other)
+        _check_class(type(estimator).__name__)
+    except MemoryError:
+        raise
+    except Exception as error:  # a file of anyone's making: many kinds, one meaning
+        versions = content.get("versions") if isinstance(content, dict) else None
         raise ValueError(
-            f"{path} does not describe an estimator of sslgex {_version()}: {error!r}. It was "
-            f"written with {content.get('versions')}."
+            f"{path} does not describe an estimator of sslgex {_version()} "
+            f"({type(error).__name__}: {error}). It was written with {versions}. {KIND.cure}"
         ) from error
+    return estimator
 
 
 class _Packer(Packer):
@@ -192,9 +199,15 @@ def _unpack_encoder(node: dict, arrays: dict[str, np.ndarray]) -> Encoder:
     stem = state["input.linear.weight"]
     n_norms = sum(name.startswith("norms.") and name.endswith(".weight") for name in state)
     sizes = [len(state[f"norms.{i}.weight"]) for i in range(n_norms)]
+    residual = "embedding" not in node
+    widths = [n for size in sizes[1::2] for n in (len(stem), size)] if residual else sizes
+    n_weights = sum(math.prod(pair) for pair in pairwise([stem.shape[1], *sizes]))
+    there = sum(tensor.numel() for tensor in state.values())
+    if widths != sizes or len(stem) != sizes[0] or n_weights > there:
+        raise ValueError(f"layers of {len(stem)} x {stem.shape[1]} and {sizes} units do not fit")
     how = {"dropout": node["dropout"], "generator": torch.Generator()}
     encoder: Encoder
-    if "embedding" in node:
+    if not residual:
         encoder = MLPEncoder(stem.shape[1], sizes, embedding=node["embedding"], **how)
     else:
         encoder = ResidualEncoder(stem, 1.0, sizes[1::2], **how)
@@ -204,19 +217,23 @@ def _unpack_encoder(node: dict, arrays: dict[str, np.ndarray]) -> Encoder:
 
 def _unpack_estimator(node: dict, arrays: dict[str, np.ndarray]):
     name = node["class"]
-    if name not in CLASSES:
-        raise ValueError(
-            f"The file names the class {name!r}, which is not one of those that may be loaded: "
-            f"{', '.join(sorted(CLASSES))}."
-        )
+    _check_class(name)
     estimator = CLASSES[name](
         **{k: unpack(v, arrays, _unpack_other) for k, v in node["params"].items()}
     )
     for key, value in node["state"].items():
         if not is_state(key):
-            raise ValueError(f"The file sets {key!r}, which is not fitted state of {name}.")
+            raise ValueError(f"it sets {key!r}, which is not fitted state of {name}")
         setattr(estimator, key, unpack(value, arrays, _unpack_other))
     return estimator
+
+
+def _check_class(name) -> None:
+    if name not in CLASSES:
+        raise ValueError(
+            f"it names the class {name!r}, which is not one of those that may be loaded: "
+            f"{', '.join(sorted(CLASSES))}"
+        )
 
 
 def _state(encoder: Encoder) -> dict[str, torch.Tensor]:

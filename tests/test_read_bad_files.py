@@ -4,6 +4,7 @@ import gzip
 import sys
 
 import h5py
+import pandas as pd
 import pytest
 from expression_files import (
     COUNTS,
@@ -332,3 +333,19 @@ def test_a_file_cut_anywhere_is_refused_or_whole_rows(tmp_path, data, compress):
     else:
         assert not compress
         assert_allclose(adata.X[:, :-1], FRAME.to_numpy()[:, : adata.n_vars - 1], rtol=1e-6)
+
+
+# pandas' parser ends the process at the first of these, and reads the second as 10.
+@pytest.mark.parametrize("name", ["1e2147483648", "1e4294967297", "51e308519531255"])
+def test_ids_that_look_like_numbers_of_endless_exponent(tmp_path, name):
+    frame = FRAME.assign(barcode=[name, *(f"b{i}" for i in range(1, len(FRAME)))])
+    adata = read(write(tmp_path / "x.tsv", table(frame)))
+    assert adata.obs["barcode"].iloc[0] == name
+    assert_same(adata, FRAME)
+    assert read(pd.DataFrame(frame)).obs["barcode"].iloc[0] == name
+
+
+def test_a_value_beyond_float32_stays_one(tmp_path):
+    frame = FRAME.copy()
+    frame.iloc[2, 3] = 4.6e125
+    assert_allclose(read(write(tmp_path / "x.tsv", table(frame))).X[2, 3], 4.6e125)

@@ -66,7 +66,9 @@ class ARCHS4File:
             raise ValueError(
                 f"{self.path} is a transcript-level file of ARCHS4. Take the gene-level one."
             )
-        counts = self._dataset("data/expression")
+        counts = self._dataset("data/expression", 2)
+        if counts is not None and counts.dtype.kind not in "biuf":
+            counts = None
         accessions = self._sample_field("geo_accession")
         self.gene_kinds = [kind for kind in _GENES if self._gene_field(kind) is not None]
         genes = self._gene_field(self.gene_kinds[0]) if self.gene_kinds else None
@@ -95,10 +97,12 @@ class ARCHS4File:
         self._counts = counts
         self.dtype = counts.dtype
 
-    def _dataset(self, name: str):
-        """Return the dataset of that name, None if there is none."""
+    def _dataset(self, name: str, n_dims: int = 1):
+        """Return the dataset of that name and number of dimensions, None if there is none."""
         found = self._file.get(name)
-        return found if hasattr(found, "dtype") else None  # a group has none
+        if not hasattr(found, "dtype"):  # a group has none
+            return None
+        return found if len(found.shape or ()) == n_dims else None
 
     def _sample_field(self, field: str):
         """Return the dataset of a field of the samples, None if there is none."""
@@ -142,6 +146,11 @@ class ARCHS4File:
         if dataset is None:
             raise ValueError(
                 f"{self.path} has no gene names of kind {kind!r}; it has {self.gene_kinds}."
+            )
+        if len(dataset) != self.n_genes:
+            raise ValueError(
+                f"{self.path} contradicts itself: it has {len(dataset):,} names of kind {kind!r} "
+                f"of {self.n_genes:,} genes. Download it again."
             )
         return self._strings(dataset)
 

@@ -21,6 +21,7 @@ _COMPRESSED: dict[bytes, tuple[str, Callable]] = {
     b"BZh": ("bzip2", bz2.open),
     b"\xfd7zXZ": ("xz", lzma.open),
 }
+_PICKLE = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
 _BROKEN = (EOFError, OSError, zlib.error, lzma.LZMAError, csv.Error)
 
 
@@ -148,6 +149,11 @@ def _refuse_other_content(start: bytes, path, where) -> None:
         raise ValueError(f"{where} is UTF-16 text. Save it as UTF-8.")
     if b"\r" in start and b"\n" not in start:
         raise ValueError(f"{where} has line ends of old Macintosh computers. Save it with others.")
+    if start.startswith(_PICKLE):
+        raise ValueError(
+            f"{where} is a pickle. Reading one can run any code, so it is not read. If you trust "
+            "its source, read it with pandas or joblib and pass the data frame."
+        )
     if b"\x00" in start:
         kind = "named .gz but no gzip" if path.suffix == ".gz" else "no text"
         raise ValueError(

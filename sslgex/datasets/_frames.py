@@ -15,6 +15,7 @@ from ._notes import (
     is_note,
     plain,
 )
+from ._numbers import to_numbers
 from ._raw import GENES_IN_ROWS, SAMPLES_IN_ROWS, Raw, require, some
 
 # Formats that have genes in rows, and those with columns that are never samples.
@@ -43,9 +44,10 @@ def raw_of_frame(frame, where: str, format: str) -> Raw:
         _refuse_stray_text(frame.iloc[:, j], rows, columns[j], of, where)
     noted = named | ~is_number
     if len(columns) and noted.all():
+        row = [str(value) for value in frame.iloc[0]] if len(frame) else []
         raise ValueError(
             f"{where} has no column of numbers that are measurements: its columns are "
-            f"{some(columns)}, the first row holds {some([str(v) for v in frame.iloc[0]])}. Check "
+            f"{some(columns)}, the first row holds {some(row)}. Check "
             "its delimiter and its decimal mark, or convert it: frame.astype(float)."
         )
     numbers = frame.iloc[:, ~noted] if noted.any() else frame
@@ -84,9 +86,9 @@ def _names_of_rows(frame):
     """Return the names of the rows, what stands above them, and the other columns."""
     pandas = require("pandas", "anndata")
     rows, first = frame.index, str(frame.index.name or "")
-    if isinstance(rows, pandas.RangeIndex) and frame.shape[1]:
+    if isinstance(rows, pandas.RangeIndex) and frame.size:
         # Of text it is read as str, whatever it holds.
-        values = pandas.to_numeric(frame.iloc[:, 0], errors="coerce")
+        values = to_numbers(frame.iloc[:, 0])
         if values.isna().any() or plain(str(frame.columns[0])) in NAME_HEADERS:
             rows, first, frame = _take_names(frame, 0)
         else:
@@ -142,7 +144,7 @@ def _refuse_stray_text(column, rows, name, of, where) -> None:
     """Raise if a column of text is one of numbers but for some cells."""
     there = column.notna().to_numpy()
     text = [str(value).strip() for value in column[there]]
-    numbers = require("pandas", "anndata").to_numeric(text, errors="coerce")
+    numbers = to_numbers(require("pandas", "anndata").Series(text, dtype=object))
     stray = np.flatnonzero(np.isnan(np.asarray(numbers, dtype=np.float64)))
     n_numbers = len(text) - len(stray)
     marked = [text[i] for i in stray if _MARKED_NUMBER.fullmatch(text[i])]

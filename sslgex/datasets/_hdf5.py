@@ -1,5 +1,6 @@
 """Stores: h5ad and zarr through anndata, ARCHS4's HDF5 by the columns that are asked for."""
 
+import json
 import re
 import warnings
 
@@ -35,7 +36,10 @@ def read_hdf5(path, layer, where, samples, search) -> Raw:
     except (OSError, RuntimeError, KeyError) as error:
         raise damaged(where, "HDF5", error) from None
     if {"data", "meta"} <= set(groups):
-        return _read_archs4(path, where, samples, search)
+        try:
+            return _read_archs4(path, where, samples, search)
+        except (OSError, RuntimeError, KeyError, TypeError) as error:
+            raise damaged(where, "ARCHS4's HDF5", error) from None
     if "obs" not in groups or "var" not in groups:
         known = " It looks like 10x's: pass scanpy.read_10x_h5(path)." if "matrix" in groups else ""
         raise ValueError(
@@ -48,6 +52,7 @@ def read_hdf5(path, layer, where, samples, search) -> Raw:
 def read_zarr(path, layer, where) -> Raw:
     """Read an AnnData stored as a zarr folder."""
     require("zarr", "zarr")
+    _refuse_pickles(path, where)
     return _read_store(require("anndata", "anndata").read_zarr, path, layer, where, "zarr")
 
 
@@ -82,16 +87,42 @@ def _read_store(read, path, layer, where, format) -> Raw:
             # Names that are not unique are told of by read_expression itself.
             warnings.simplefilter("ignore")
             adata = read(path)
+            values = adata.X if layer is None else adata.layers.get(layer)
+            if sp.issparse(values):
+                values.check_format()  # or columns that are not there would be written to
     except Exception as error:  # of anndata, h5py or zarr: many kinds, one meaning
         raise damaged(where, format, error) from None
     return raw_of_anndata(adata, layer, where, format)
+
+
+def _refuse_pickles(path, where) -> None:
+    """Raise if an array of a zarr store is a pickle, which older versions of zarr would read."""
+    for name in (".zarray", ".zmetadata", "zarr.json"):
+        for file in path.rglob(name):
+            try:
+                metadata = json.loads(file.read_bytes())
+            except (ValueError, RecursionError) as error:
+                raise damaged(where, "zarr", f"{file.relative_to(path)}: {error}") from None
+            if _names_pickle(metadata):
+                raise ValueError(
+                    f"{where} holds a pickle: {file.relative_to(path)} names it as a codec. "
+                    "Reading one can run any code. Have the store written with zarr's own codecs."
+                )
+
+
+def _names_pickle(node) -> bool:
+    if isinstance(node, dict):
+        codec = node.get("id", node.get("name"))
+        named = isinstance(codec, str) and codec.rpartition(".")[2] == "pickle"
+        return named or any(map(_names_pickle, node.values()))
+    return isinstance(node, list) and any(map(_names_pickle, node))
 
 
 def _read_archs4(path, where, samples, search) -> Raw:
     pandas = require("pandas", "anndata")
     with ARCHS4File(path) as file:
         fields = set(file.fields())
-        names = file.metadata("geo_accession")
+        names = file.metadata("geo_accession").astype(str).astype(object)
         chosen = _choose(file, names, fields, samples, search, where)
         notes = {f: file.metadata(f)[chosen] for f in _SAMPLE_FIELDS if f in fields}
         genes = {kind: file.genes(kind) for kind in file.gene_kinds}

@@ -21,6 +21,7 @@ from ._raw import GENES_IN_ROWS, Raw, require, some
 from ._units import UNITS, Values, conclude_unit
 
 _LARGEST_FLOAT32_INTEGER = 2**24
+_LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 # What stands where a probe or an id is mapped to no gene.
 _NAMELESS = {"", "nan", "NaN", "NA", "None", "<NA>", "---", "?"}
 # Lines that counting programs add to the genes: STAR, and HTSeq before it wrote "__".
@@ -83,12 +84,13 @@ def read_expression(
     Returns
     -------
     adata : AnnData of shape (n_samples, n_genes)
-        ``X`` is float32, or float64 where integers beyond 2**24 = 16,777,216 would lose digits;
-        CSR if the source is sparse. Columns of text, and those of numbers named like a label
-        ("age", "batch", "Length"), are in ``obs`` or ``var``. ``uns["sslgex"]`` is a dict of str:
-        the conclusions (``"orientation"``, ``"gene_ids"``, ``"unit"``, ``"zeros"``, ...), and
-        under ``"unit_evidence"`` and the like what they are drawn from. Of an AnnData ``obs``,
-        ``var`` and ``uns`` are kept; other layers, ``obsm`` and ``raw`` are not.
+        ``X`` is float32, or float64 where integers beyond 2**24 = 16,777,216 would lose digits or
+        a value is beyond 3.4e38; CSR if the source is sparse. Columns of text, and those of
+        numbers named like a label ("age", "batch", "Length"), are in ``obs`` or ``var``.
+        ``uns["sslgex"]`` is a dict of str: the conclusions (``"orientation"``, ``"gene_ids"``,
+        ``"unit"``, ``"zeros"``, ...), and under ``"unit_evidence"`` and the like what they are
+        drawn from. Of an AnnData ``obs``, ``var`` and ``uns`` are kept; other layers, ``obsm`` and
+        ``raw`` are not.
 
     Raises
     ------
@@ -161,8 +163,9 @@ def read_expression(
     _tell_of_zeros(found, obs.index, report)
     _tell_of_missing(found, obs.index, var.index, report)
 
-    exact = not found.integers or found.largest <= _LARGEST_FLOAT32_INTEGER
-    dtype = np.float32 if exact else np.float64
+    largest = max(found.largest, -found.smallest)
+    fits = largest <= (_LARGEST_FLOAT32_INTEGER if found.integers else _LARGEST_FLOAT32)
+    dtype = np.float32 if fits else np.float64
     if sp.issparse(values):
         values = values.tocsr().astype(dtype)
     else:

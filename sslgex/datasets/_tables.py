@@ -7,6 +7,7 @@ import numpy as np
 
 from ._frames import raw_of_frame
 from ._notes import may_be_note
+from ._numbers import has_long_exponent, to_numbers
 from ._raw import Raw, damaged, require
 from ._table_head import read_head, split
 
@@ -41,6 +42,7 @@ def read_text(open_stream, where: str) -> Raw:
                     na_values=_MISSING,
                     encoding="utf-8",
                     encoding_errors="replace",
+                    float_precision="round_trip" if has_long_exponent(open_stream) else None,
                 )
         except pandas.errors.ParserError as error:
             raise _not_rectangular(error, head, where) from None
@@ -73,7 +75,8 @@ def _refuse_rows_run_together(frame, where) -> None:
     """Raise if a cell holds the end of a line."""
     for j, dtype in zip(frame.columns, frame.dtypes, strict=True):
         if dtype.kind == "O":
-            broken = np.flatnonzero(frame[j].str.contains("\n", regex=False) == True)  # noqa: E712 (or NaN)
+            # Not by .str, which a column of truth values and empty cells lacks.
+            broken = np.flatnonzero([isinstance(v, str) and "\n" in v for v in frame[j]])
             if len(broken):
                 cell = frame[j].iat[broken[0]]
                 raise ValueError(
@@ -85,9 +88,7 @@ def _refuse_rows_run_together(frame, where) -> None:
 def _numbers_of_text(column, decimal: str):
     """Return a column of text as numbers if it is one, and no digit gets lost."""
     column = column.mask(column.isin(_MISSING))
-    numbers = require("pandas", "anndata").to_numeric(
-        column.str.replace(decimal, "."), errors="coerce"
-    )
+    numbers = to_numbers(column.str.replace(decimal, "."))
     lost = column.notna() & (numbers.isna() | column.str.match(r"\s*[-+]?0\d"))
     return column if lost.any() else numbers
 

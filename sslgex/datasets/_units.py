@@ -30,11 +30,14 @@ _LARGEST_LN = 16.0  # the natural logarithm of nine million
 # of theirs, TPM of weak genes .04 to .07.
 _SHARE_OF_LARGE = 0.2
 _BLOCK = 2**20  # values looked at at once
+# Sums and squares of what no expression can be, 1e308, are infinite, and of no unit.
+_HUGE = np.errstate(over="ignore", invalid="ignore")
 
 
 class Values:
     """Statistics of a samples x genes matrix, from one pass over blocks of rows."""
 
+    @_HUGE
     def __init__(self, values):
         n, d = values.shape
         self.shape = (n, d)
@@ -96,6 +99,7 @@ class Values:
         return float(self.levels[int(25 * self.largest) + 1 :].sum() / max(self.levels.sum(), 1))
 
 
+@_HUGE
 def conclude_unit(v: Values) -> tuple[str, str]:
     """Return the unit and the evidence; "unknown" rather than a guess."""
     if v.n_finite == 0:

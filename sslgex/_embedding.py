@@ -11,6 +11,7 @@ from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
 from ._inputs import LARGEST, check_X, gene, with_obs_names
+from ._memory import advice_on_memory
 from ._npy import write_npy
 from ._on_disk import check_finite
 from ._sources import Source
@@ -20,6 +21,7 @@ from ._training.embed import embed
 from ._training.rows import Rows
 from ._training.stream import pieces
 from ._training.warning import warn_user
+from .exceptions import OutOfMemoryError
 
 
 class EmbeddingMixin(TransformerMixin):
@@ -64,10 +66,18 @@ class EmbeddingMixin(TransformerMixin):
             If X is unusable; the message names the cause, the numbers, the cure.
         OSError
             If X on disk cannot be read or `out` cannot be written.
+        exceptions.OutOfMemoryError
+            If memory is not enough.
         """
         check_is_fitted(self)
-        X_checked = check_X(self, X, reset=False, layer=self.layer, streams=True)
-        return with_obs_names(self, self._embed(X_checked, out), X)
+        try:
+            X_checked = check_X(self, X, reset=False, layer=self.layer, streams=True)
+            return with_obs_names(self, self._embed(X_checked, out), X)
+        except Exception as error:
+            advice = advice_on_memory(self, "transform", error)
+            if advice is None:
+                raise
+            raise OutOfMemoryError(advice) from error
 
     @property
     def _n_features_out(self) -> int:

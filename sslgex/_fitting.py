@@ -2,6 +2,9 @@
 
 import functools
 
+from ._memory import advice_on_memory
+from .exceptions import OutOfMemoryError
+
 # Fitted state that does not end in an underscore.
 PRIVATE_STATE = {"_n_embedding", "_sklearn_output_config"}
 HEADS = "_heads"  # what an encoder was trained with: for a warm start, not for a file
@@ -17,6 +20,8 @@ def is_state(name: str) -> bool:
 def all_or_nothing(fit):
     """Let a ``fit`` that fails or is interrupted leave the estimator as it was.
 
+    Where memory was not enough, the error says what takes less.
+
     Otherwise an encoder would stay beside the genes and the scales of the data that another one
     was to be fitted on, and `transform` would compute nonsense in silence.
     """
@@ -29,10 +34,13 @@ def all_or_nothing(fit):
         before = {name: vars(estimator)[name] for name in learned()}
         try:
             return fit(estimator, *args, **kwargs)
-        except BaseException:
+        except BaseException as error:
+            advice = advice_on_memory(estimator, "fit", error)
             for name in learned():
                 delattr(estimator, name)
             vars(estimator).update(before)
-            raise
+            if advice is None:
+                raise
+            raise OutOfMemoryError(advice) from error
 
     return whole_fit

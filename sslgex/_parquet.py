@@ -84,6 +84,7 @@ class Parquet(Source):
         self.where = os.fspath(path)
         self._files = files
         file = files.get(self.where)
+        self._bytes = os.path.getsize(path)
         schema = file.schema_arrow
         described = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
         index = [name for name in described.get("index_columns", ()) if isinstance(name, str)]
@@ -117,6 +118,11 @@ class Parquet(Source):
             if end > bounds[-1] and following - bounds[-1] > size:
                 bounds.append(end)
         return bounds
+
+    def _refuse_cut(self) -> None:
+        now = os.path.getsize(self.where)
+        if now < self._bytes:
+            raise OSError(f"the file had {self._bytes:,} bytes and has {now:,}")
 
     def _read(self, start: int, stop: int) -> np.ndarray:
         first = bisect_right(self._starts, start) - 1

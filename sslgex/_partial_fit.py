@@ -15,7 +15,6 @@ from ._inputs import check_statistics, check_values, check_X
 from ._on_disk import check_finite
 from ._sources import Sliced, Source
 from ._training.device import resolve_device
-from ._training.embed import first_layer
 from ._training.one_pass import OnePass
 from ._training.reservoir import ChunkSource, Reservoir
 from ._training.seeds import Seeds
@@ -25,7 +24,7 @@ from ._training.stream import Drawn, StreamSource, check_blocks, n_drawn, survey
 from ._training.threads import share_of_processors
 from ._training.views import BatchSource
 from ._training.warning import warn_user
-from ._warm_start import PARTIAL_FIT, check_scale, start_from, start_heads_from
+from ._warm_start import PARTIAL_FIT, check_scale, heads_of, start_from, start_heads_from
 
 
 @dataclass(frozen=True)
@@ -165,7 +164,9 @@ class PartialFitMixin:
         how = {"batch_size": self.batch_size, "seed": seeds.integer("batches"), "device": device}
         source: BatchSource
         if isinstance(matrix, Source):
-            donors = rows = Drawn(reservoir.matrix, self.mean_, self.scale_, matrix, None)
+            donors = rows = Drawn(
+                reservoir.matrix, self.mean_, self.scale_, matrix, None, partial(check_finite, self)
+            )
             source = StreamSource(donors, np.arange(len(donors)), **how)
         else:
             donors, rows = self._rows([reservoir.matrix]), self._rows([matrix])
@@ -192,10 +193,9 @@ class PartialFitMixin:
             callbacks=[one_pass],
         )
         with closing(source):
-            self._record(engine.run(), objective)
-        self.validation_loss_curve_ = None
-        encoder.reestimate(first_layer(encoder, donors, device))
-        self.encoder_ = encoder.eval()
+            history = engine.run()
+        self._heads = heads_of(objective)
+        self._keep(encoder, donors, device, history)
         self.n_samples_seen_ = matrix.shape[0] + (self.n_samples_seen_ if goes_on else 0)
         self._progress = Progress(before.root, reservoir, one_pass.moments, device.type)
         task.end(dict)

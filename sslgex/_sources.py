@@ -1,6 +1,7 @@
 """Matrices that stay on disk, and how their rows are read."""
 
 import math
+import mmap
 import os
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -78,6 +79,7 @@ class Source:
 
     def _stored(self, start: int, stop: int):
         try:
+            self._refuse_cut()
             block = self._read(start, stop)
             if block.shape != (stop - start, self.shape[1]):
                 raise OSError(f"got a block of shape {block.shape}")
@@ -96,6 +98,9 @@ class Source:
     def _read(self, start: int, stop: int):
         raise NotImplementedError
 
+    def _refuse_cut(self) -> None:
+        """Raise if the file is cut: a map of it would end the process, HDF5 would give zeros."""
+
 
 class Sliced(Source):
     """Rows of what can be sliced: a memmap, a dataset, a matrix in memory."""
@@ -111,6 +116,9 @@ class Sliced(Source):
 
     def _dense_bytes(self) -> int:
         return self.shape[0] * self.shape[1] * self.dtype.itemsize
+
+    def _refuse_cut(self) -> None:
+        _refuse_cut(self.X)
 
     def _read(self, start: int, stop: int):
         return self.X[start:stop]
@@ -132,6 +140,9 @@ class SamplesFirst(Source):
         chunks = chunks_of(X)
         self.step = chunks[1] if chunks else max(1, PAGE // self.dtype.itemsize)
         self.where = f"{where_of(X)}, samples first"
+
+    def _refuse_cut(self) -> None:
+        _refuse_cut(self.X)
 
     def _read(self, start: int, stop: int):
         return np.ascontiguousarray(self.X[:, start:stop].T)
@@ -178,6 +189,28 @@ def stack(parts, n_rows: int, source: Source) -> np.ndarray:
         whole[at : at + part.shape[0]] = part
         at += part.shape[0]
     return whole
+
+
+def _refuse_cut(X) -> None:
+    """Raise if the open file of a memmap or an h5py dataset ends before the values do."""
+    if hasattr(X, "group"):  # of anndata, sparse
+        for name in ("data", "indices"):
+            _refuse_cut(X.group[name])
+        return
+    needed = there = 0
+    if isinstance(X, np.memmap):
+        mapped = X._mmap  # type: ignore[attr-defined]
+        if mapped is not None:
+            needed = X.offset - X.offset % mmap.ALLOCATIONGRANULARITY + len(mapped)
+            there = mapped.size()
+    elif hasattr(X, "id") and X.file.driver == "sec2":  # one file of the system's
+        # Of what is stored in chunks HDF5 notices itself.
+        first = X.id.get_offset()
+        if first is not None:
+            needed = first + X.id.get_storage_size()
+            there = os.fstat(X.file.id.get_vfd_handle()).st_size
+    if there < needed:
+        raise OSError(f"the file had {needed:,} bytes or more and has {there:,}")
 
 
 def chunks_of(X) -> tuple[int, ...] | None:

@@ -46,11 +46,15 @@ def draw_rows(
 
     def check(block: np.ndarray, start: int) -> None:
         check_finite(estimator, block, start)
+
+    def check_and_see(block: np.ndarray, start: int) -> None:
+        check(block, start)
         see(block)
 
-    statistics, matrix = survey(source, kept, check)
+    statistics, matrix = survey(source, kept, check_and_see)
     check_statistics(estimator, statistics, len(source))
     estimator._standardise_by(statistics)
-    rows = Drawn(matrix, estimator.mean_, estimator.scale_, source, held_out)
+    # Again in every epoch: the file may have changed meanwhile.
+    rows = Drawn(matrix, estimator.mean_, estimator.scale_, source, held_out, check)
     places = None if held_out is None else np.searchsorted(kept, held_out)
     return rows, (np.searchsorted(kept, donors), places)

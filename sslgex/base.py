@@ -17,6 +17,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._callbacks import CallbackSupportMixin, Task
 from ._checkpointing import CheckpointedFit, check_interval
+from ._diverged import hand_over
 from ._doc_link import DocumentationLinkMixin
 from ._embedding import EmbeddingMixin
 from ._fitting import KEPT, all_or_nothing
@@ -40,6 +41,7 @@ from ._training.components import principal_components
 from ._training.device import resolve_device, resolve_precision
 from ._training.embed import first_layer
 from ._training.engine import Engine
+from ._training.last_good import LastGood
 from ._training.objective import Objective
 from ._training.rows import Rows
 from ._training.schedule import SCHEDULES
@@ -49,6 +51,7 @@ from ._training.statistics import ColumnStatistics
 from ._training.stopping import EarlyStopping
 from ._training.threads import share_of_processors
 from ._warm_start import check_scale, digest_of_start, heads_of, start_from, start_heads_from
+from .exceptions import DivergedError
 
 # "auto" epochs (docs/evidence.md): so many passes, in no fewer steps than the first nor more than
 # the second; but never fewer passes than the last.
@@ -178,6 +181,10 @@ class BaseSSLTransformer(
         ValueError
             If X or a parameter is unusable or `checkpoint` is of another training; the message
             names the cause, the numbers, the cure.
+        exceptions.DivergedError
+            If training blows up; a ValueError that holds the estimator as it was before that.
+        exceptions.OutOfMemoryError
+            If memory is not enough; a MemoryError that says what takes less.
         OSError
             If rows of a matrix on disk cannot be read.
 
@@ -223,11 +230,9 @@ class BaseSSLTransformer(
         encoder = self._make_encoder(rows, split[0], seeds)
         n_samples = sum(matrix.shape[0] for matrix in [first, *more])
         callbacks = kept.callbacks(seeds, n_samples)
-        task = self._pretrain(encoder, rows, split, seeds, device, X, y, callbacks)
-        encoder.reestimate(first_layer(encoder, rows, device))
-        self.encoder_ = encoder.eval()
         self.n_samples_seen_ = n_samples
         self._progress = None
+        task = self._pretrain(encoder, rows, split, seeds, device, X, y, callbacks)
         task.end(dict)
         return self
 
@@ -303,7 +308,7 @@ class BaseSSLTransformer(
     def _pretrain(
         self, encoder: Encoder, rows: Rows, split: tuple, seeds: Seeds, device, X, y, callbacks
     ) -> Task:
-        """Train ``encoder`` in place, record the history, return the task, still to be ended."""
+        """Train ``encoder`` and keep it, with the history; return the task, still to be ended."""
         source, validation = make_sources(
             rows, *split, batch_size=self.batch_size, seeds=seeds, device=device
         )
@@ -314,6 +319,7 @@ class BaseSSLTransformer(
         if self._goes_on:
             start_heads_from(objective, self._heads)
         stopping = [EarlyStopping(self.n_iter_no_change, self.tol)] if self.early_stopping else []
+        good = LastGood()
         engine = self._engine(
             objective,
             source,
@@ -323,13 +329,19 @@ class BaseSSLTransformer(
             schedule=self.schedule,
             max_epochs=n_epochs,
             report=self._reporter(task, encoder, n_epochs),
-            callbacks=[*stopping, *callbacks],
+            callbacks=[*stopping, *callbacks, good],
         )
-        with closing(source):
-            self._record(engine.run(), objective)
-        self.validation_loss_curve_ = (
-            None if validation is None else [epoch["validation_loss"] for epoch in self.history_]
-        )
+        try:
+            with closing(source):
+                history = engine.run()
+        except DivergedError as error:
+            if good.weights is not None:
+                encoder.load_state_dict(good.weights)
+                self._keep(encoder, rows, device, engine.rows()[:-1])
+                hand_over(error, self)
+            raise
+        self._heads = heads_of(objective)
+        self._keep(encoder, rows, device, history)
         return task
 
     def _engine(self, objective: Objective, source, validation, seeds: Seeds, device, **how):
@@ -346,12 +358,16 @@ class BaseSSLTransformer(
             **how,
         )
 
-    def _record(self, history: list[dict], objective: Objective) -> None:
-        """Keep what a training tells of itself, and its heads."""
+    def _keep(self, encoder: Encoder, rows: Rows, device, history: list[dict]) -> None:
+        """Set what was fitted."""
+        encoder.reestimate(first_layer(encoder, rows, device))
+        self.encoder_ = encoder.eval()
         self.history_ = history
         self.n_iter_ = len(history)
         self.loss_curve_ = [epoch["loss"] for epoch in history]
-        self._heads = heads_of(objective)
+        self.validation_loss_curve_ = None
+        if history and all("validation_loss" in epoch for epoch in history):
+            self.validation_loss_curve_ = [epoch["validation_loss"] for epoch in history]
 
     def _standardise_by(self, statistics: ColumnStatistics) -> None:
         if self._goes_on:  # the weights are for values standardised as before

@@ -10,6 +10,7 @@ import sslgex
 PACKAGE = Path(sslgex.__file__).parent
 # Lower layers first; a module may import from its own layer and those before it.
 LAYERS = [
+    ["exceptions"],
     ["_genes", "_npy", "_sources", "_parquet", "_tensor_file"],
     ["_nn"],
     ["_training"],
@@ -17,11 +18,13 @@ LAYERS = [
         "_anndata",
         "_callbacks",
         "_checkpointing",
+        "_diverged",
         "_doc_link",
         "_docs",
         "_fitting",
         "_inputs",
         "_labels",
+        "_memory",
         "_on_disk",
         "_parameters",
         "_streaming",

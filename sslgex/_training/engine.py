@@ -17,6 +17,7 @@ from .._nn.init import lend_generator
 from .._nn.losses import spread
 from .._nn.update import Optimizer, adamw
 from .._nn.wide import Wide
+from ..exceptions import DivergedError
 from .objective import Objective
 from .schedule import SCHEDULES
 from .views import BatchSource
@@ -141,15 +142,13 @@ class Engine(NeuralNet):
             rate = self.optimizers_[0].param_groups[0]["lr"]
             representation = self.module_.representation  # validation leaves one of its own
             loss = float(total) / self.source.bounds[-1]
-            if not math.isfinite(loss):
-                raise ValueError(
-                    f"Training blew up: the loss is {loss} in epoch {len(self.history)}. "
-                    f"Lower the learning rate, lr={self.lr:g}, and see that no other parameter "
-                    "of the loss is extreme."
-                )
+            self._refuse_unless_finite("the loss", loss)
+            self._refuse_unless_finite("the sum of the weights", self._sum_of_weights())
             self.history.record("loss", loss)
             if self.validation is not None:
-                self.history.record("validation_loss", self.validate())
+                validation_loss = self.validate()
+                self._refuse_unless_finite("the validation loss", validation_loss)
+                self.history.record("validation_loss", validation_loss)
             self.history.record("lr", rate)
             if representation is not None:
                 self.history.record("spread", float(spread(representation)))
@@ -178,6 +177,19 @@ class Engine(NeuralNet):
         for views in self.validation:
             total += self._loss(views) * len(views.index)
         return float(total) / self.validation.bounds[-1]
+
+    def _sum_of_weights(self) -> float:
+        """Return what is finite only if all weights are; the loss is of those before the update."""
+        with torch.no_grad():
+            return float(sum(p.sum() for p in self.module_.parameters()))
+
+    def _refuse_unless_finite(self, what: str, value: float) -> None:
+        if not math.isfinite(value):
+            raise DivergedError(
+                f"Training blew up: {what} is {value} in epoch {len(self.history)}. Lower the "
+                f"learning rate, lr={self.lr:g}, and see that no other parameter of the loss is "
+                "extreme."
+            )
 
     def on_epoch_end(self, net, **kwargs):
         """Hand the epoch's record on."""

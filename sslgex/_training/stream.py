@@ -47,11 +47,22 @@ class Drawn(Rows):
         Where they are from.
     held_out : ndarray of int or None
         Rows of the source that are not for training.
+    check : callable, optional
+        Sees all rows whenever they are read.
     """
 
-    def __init__(self, matrix, mean, scale, source: Source, held_out: np.ndarray | None):
+    def __init__(
+        self,
+        matrix,
+        mean,
+        scale,
+        source: Source,
+        held_out: np.ndarray | None,
+        check: Check | None = None,
+    ):
         super().__init__([matrix], mean, scale)
         self.source = source
+        self.check = check
         self.train = np.ones(len(source), dtype=bool)
         if held_out is not None:
             self.train[held_out] = False
@@ -80,6 +91,7 @@ class StreamSource:
         self.donors: Rows = drawn
         self.train = drawn.train
         self.source = drawn.source
+        self.check = drawn.check
         self.index = index
         self.rng = new_rng(seed)
         self.order = new_rng([seed, 1])  # of the thread alone
@@ -136,6 +148,8 @@ class StreamSource:
             yield left
         for start, stop in group:
             block, train = self.source.read(start, stop), self.train[start:stop]
+            if self.check is not None:
+                self.check(block, start)
             yield block if train.all() else block[train]
 
 

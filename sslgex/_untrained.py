@@ -58,6 +58,5 @@ class UntrainedTransformer(BaseSSLTransformer):
 
     def _pretrain(self, encoder, rows, split, seeds, device, X, y, callbacks) -> Task:
         """Leave the encoder as it is."""
-        self.history_, self.loss_curve_, self.validation_loss_curve_ = [], [], None
-        self.n_iter_ = 0
+        self._keep(encoder, rows, device, [])
         return Task(self)

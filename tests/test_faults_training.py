@@ -250,7 +250,7 @@ import numpy as np, torch
 from sslgex import ScarfTransformer
 
 torch.set_num_threads(1)
-X = np.random.default_rng(0).normal(size=(600, 20_000)).astype(np.float32)
+X = np.random.default_rng(0).standard_normal((600, 20_000), np.float32)
 est = ScarfTransformer((8,), max_epochs=1, batch_size=16, random_state=0, device="cpu").fit(X[:20])
 narrow = ScarfTransformer((8,), max_epochs=1, random_state=0, device="cpu").fit(X[:20, :3])
 with open("/proc/self/status") as status:

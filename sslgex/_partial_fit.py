@@ -56,7 +56,7 @@ class PartialFitMixin:
     mean_: np.ndarray | None
     scale_: np.ndarray | None
     n_samples_seen_: int
-    validation_loss_curve_: list[float] | None
+    _heads: Any
 
     @_fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing

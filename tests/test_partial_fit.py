@@ -303,7 +303,7 @@ def fail_at_the_end(patch, error, n):
     def fail(*args):
         raise error
 
-    patch.setattr("sslgex._partial_fit.first_layer", fail)
+    patch.setattr("sslgex.base.first_layer", fail)
 
 
 @each_method

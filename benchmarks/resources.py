@@ -31,7 +31,7 @@ from sslgex._training import engine
 
 TABLE = Path(__file__).resolve().parents[1] / "docs" / "tables" / "resources.md"
 METHODS = {"SCARF": ScarfTransformer, "VIME": VimeTransformer, "BYOL": ByolTransformer}
-EPOCHS = 3  # the first does not count
+EPOCHS = 5  # the first does not count
 PIECE = 500  # rows that are written at once
 # Method, samples, genes, parameters (beside those of a preset), and whether X is on disk.
 SHAPES = [

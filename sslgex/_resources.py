@@ -151,7 +151,8 @@ def estimate_resources(
     the windows of a matrix on disk and BatchNorm's last statistics are counted from their shapes;
     a tenth and 6 MB are added for the gaps between arrays and the libraries' own. "Larger than
     memory" in the documentation has measured fits beside estimates. What the pages of a memmap
-    take is not counted: the system gives them back.
+    take is not counted: the system gives them back. Where X is in memory already, what is free need
+    only hold ``fit_bytes``.
 
     The time of an epoch is extrapolated from batches of the real size and is that of this machine,
     as busy as it is. It is without what happens once, the check of all values, their statistics and

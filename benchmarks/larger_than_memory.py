@@ -270,7 +270,12 @@ def rates(formats: list[str], n: int, n_genes: int, quick: bool) -> list[str]:
             folder = Path(kept)
             FORMATS[name][0](folder, n, n_genes)
             size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-            found = in_a_new_process("quick" if quick else "format", name, folder, n_genes)
+            try:
+                found = in_a_new_process("quick" if quick else "format", name, folder, n_genes)
+            except subprocess.CalledProcessError:  # it has said why
+                lines.append(f"| {name} | {size / 1e9:.2f} | failed | | | | |")
+                print(lines[-1], flush=True)
+                continue
         note = f" (writing the rows {found['opening']:.0f} s)" if "cache_rows" in name else ""
         lines.append(
             f"| {name}{note} | {size / 1e9:.2f} | {found['before']:.0f} | "

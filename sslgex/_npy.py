@@ -1,12 +1,12 @@
 """Writing a .npy file row by row, whole or not at all."""
 
-import os
-import secrets
+import math
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+
+from ._writing import appearing, writing
 
 
 def write_npy(path, blocks: Iterable[np.ndarray], shape: tuple[int, int], dtype) -> np.memmap:
@@ -37,15 +37,19 @@ def write_npy(path, blocks: Iterable[np.ndarray], shape: tuple[int, int], dtype)
         "fortran_order": False,
         "shape": tuple(map(int, shape)),
     }
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
-    try:
-        # Not by a writable map: on a full disk that would kill the process.
-        with open(partial, "xb") as file:
-            np.lib.format.write_array_header_1_0(file, header)
-            for block in blocks:
-                file.write(np.ascontiguousarray(block, dtype=dtype).data)
-        os.replace(partial, path)
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+    n_bytes = math.prod(shape) * dtype.itemsize
+    with appearing(path, n_bytes) as partial:
+        with writing(path, n_bytes):
+            # Not by a writable map: on a full disk that would kill the process.
+            # Nor through a buffer: closing that would fail once more.
+            file = open(partial, "xb", buffering=0)  # noqa: SIM115
+        with file:
+            with writing(path, n_bytes):
+                np.lib.format.write_array_header_1_0(file, header)
+            for block in blocks:  # whose errors are of what is read
+                values = np.ascontiguousarray(block, dtype=dtype)
+                left = values.reshape(-1).view(np.uint8).data
+                while len(left):
+                    with writing(path, n_bytes):
+                        left = left[file.write(left) :]
     return np.load(path, mmap_mode="r")

@@ -17,6 +17,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from ._writing import appearing, not_written
+
 LARGEST_TEXT = 2**28  # bytes of one array of text
 
 
@@ -110,7 +112,9 @@ def unpack(node, arrays: dict[str, np.ndarray], other: Callable[[dict, dict], An
     return other(node, arrays)
 
 
-def write(path: Path, content, arrays: dict[str, np.ndarray], kind: Kind, token: str) -> None:
+def write(
+    path: Path, content, arrays: dict[str, np.ndarray], kind: Kind, token: str | None = None
+) -> None:
     """Write a file that appears complete or not at all.
 
     Parameters
@@ -123,7 +127,7 @@ def write(path: Path, content, arrays: dict[str, np.ndarray], kind: Kind, token:
         Of numbers.
     kind : Kind
         Of the file.
-    token : str
+    token : str, optional
         Part of the name of the file until it is complete.
 
     Raises
@@ -138,16 +142,15 @@ def write(path: Path, content, arrays: dict[str, np.ndarray], kind: Kind, token:
         "content": text,
         "sha256": digest(text, arrays),
     }
-    partial = path.with_name(f".{path.name}.{token}")
-    try:
-        save_file(arrays, partial, metadata=metadata)
-        with open(partial, "rb+") as file:
-            os.fsync(file.fileno())  # or a crash of the machine could leave a name without content
-        os.replace(partial, path)
-    except (OSError, SafetensorError) as error:
-        raise OSError(f"{path} could not be written: {error}. Nothing was changed.") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    n_bytes = len(text) + sum(array.nbytes for array in arrays.values())
+    with appearing(path, n_bytes, token) as partial:
+        try:
+            partial.touch()
+            mode = partial.stat().st_mode  # as the user's files are; safetensors makes it private
+            save_file(arrays, partial, metadata=metadata)
+            partial.chmod(mode)
+        except (OSError, SafetensorError) as error:
+            raise not_written(path, n_bytes, error) from error
 
 
 def read(path: Path, kind: Kind) -> tuple[Any, dict[str, np.ndarray]]:

@@ -4,7 +4,6 @@ What may come out of a file is the list `CLASSES` and plain values, nothing else
 """
 
 import math
-import os
 import platform
 import warnings
 from itertools import pairwise
@@ -97,7 +96,7 @@ def save(estimator, path) -> None:
             "numpy": np.__version__,
         },
     }
-    write(path, content, packer.arrays, KIND, f"{os.getpid()}.partial")
+    write(path, content, packer.arrays, KIND)
 
 
 def load(path):

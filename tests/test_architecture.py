@@ -10,7 +10,7 @@ import sslgex
 PACKAGE = Path(sslgex.__file__).parent
 # Lower layers first; a module may import from its own layer and those before it.
 LAYERS = [
-    ["exceptions"],
+    ["_writing", "exceptions"],
     ["_genes", "_npy", "_sources", "_parquet", "_tensor_file"],
     ["_nn"],
     ["_training"],

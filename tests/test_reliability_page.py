@@ -11,14 +11,14 @@ PAGE = TESTS.parent / "docs" / "reliability.md"
 ROWS = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("|")][2:]
 
 
-def tests_of(row):
+def named_in(row):
     return re.findall(r"`(test_\w+\.py)::(test_\w+)`", row.split(" | ")[-1])
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.split(" | ")[0][2:])
 def test_every_fault_has_its_tests(row):
-    assert tests_of(row)
-    for file, name in tests_of(row):
+    assert named_in(row)
+    for file, name in named_in(row):
         tree = ast.parse((TESTS / file).read_text(encoding="utf-8"))
         assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 

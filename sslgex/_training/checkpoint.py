@@ -101,7 +101,7 @@ class Checkpoint(Callback):
         packed = {name: packer.pack(value, name) for name, value in content.items()}
         try:
             # One name until it is complete: processes that die leave one such file at most.
-            write(self.path, packed, packer.arrays, KIND, "partial")
+            write(self.path, packed, packer.arrays, KIND, "checkpoint")
         except OSError as error:
             warn_user(f"No checkpoint, training goes on: {error}")
             return

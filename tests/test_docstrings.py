@@ -19,7 +19,8 @@ OBJECTS = public_objects()
 METHODS = public_methods()
 # Made by functions, not by users: their fields are documented, not their parameters.
 RESULTS = {name: obj for name, obj in OBJECTS.items() if dataclasses.is_dataclass(obj)}
-CALLED = {name: obj for name, obj in {**OBJECTS, **METHODS}.items() if name not in RESULTS}
+ERRORS = {n for n, o in OBJECTS.items() if inspect.isclass(o) and issubclass(o, Exception)}
+CALLED = {n: obj for n, obj in {**OBJECTS, **METHODS}.items() if n not in {*RESULTS, *ERRORS}}
 ESTIMATORS = [n for n, o in OBJECTS.items() if inspect.isclass(o) and issubclass(o, BaseEstimator)]
 FUNCTIONS = {name: obj for name, obj in CALLED.items() if not isinstance(obj, type)}
 EVERYTHING = {**OBJECTS, **METHODS}

@@ -73,7 +73,7 @@ class ResourceEstimate:
 
     @property
     def fits(self) -> bool:
-        """Whether there is enough memory."""
+        """Bool : Whether there is enough memory."""
         needed = self.matrix_bytes + self.fit_bytes
         return needed <= self.memory and self.device_bytes <= self.device_memory
 

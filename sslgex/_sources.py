@@ -207,6 +207,8 @@ def _refuse_cut(X) -> None:
         # Of what is stored in chunks HDF5 notices itself.
         first = X.id.get_offset()
         if first is not None:
+            if X.file.mode != "r":
+                X.file.flush()  # what has just been written may not be there yet
             needed = first + X.id.get_storage_size()
             there = os.fstat(X.file.id.get_vfd_handle()).st_size
     if there < needed:

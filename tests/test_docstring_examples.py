@@ -13,7 +13,11 @@ from sklearn.base import BaseEstimator
 import sslgex
 
 OBJECTS = public_objects()
-CLASSES = {name: obj for name, obj in OBJECTS.items() if isinstance(obj, type)}
+CLASSES = {
+    name: obj
+    for name, obj in OBJECTS.items()
+    if isinstance(obj, type) and not issubclass(obj, Exception)  # an error is not kept
+}
 # Every public name has an example, but for the classes of results, which functions return.
 NEED_NONE = {name for name, obj in OBJECTS.items() if dataclasses.is_dataclass(obj)}
 WITH_EXAMPLES = {

@@ -35,7 +35,7 @@ def all_or_nothing(fit):
         try:
             return fit(estimator, *args, **kwargs)
         except BaseException as error:
-            advice = advice_on_memory(estimator, "fit", error)
+            advice = advice_on_memory(estimator, fit.__name__, error)
             for name in learned():
                 delattr(estimator, name)
             vars(estimator).update(before)

@@ -17,7 +17,7 @@ def advice_on_memory(estimator, what: str, error: BaseException) -> str | None:
     ----------
     estimator : estimator
         Its ``batch_size``, ``n_features_in_`` and ``device``, if it has them, go into the text.
-    what : {"fit", "transform"}
+    what : {"fit", "partial_fit", "transform"}
         What it was doing.
     error : exception
         Of any package.

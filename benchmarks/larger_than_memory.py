@@ -51,7 +51,8 @@ ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "docs" / "tables" / "larger_than_memory.md"
 LIMIT = 2 * 10**9  # bytes that a process may allocate
 BATCH = 256
-BLOCK = 512  # rows that are made at a time, and that a row group has
+BLOCK = 512  # rows that are made at a time
+ROW_GROUP = 20 * 10**6  # bytes of a row group of parquet, of no fewer rows than that
 FACTORS = 32
 IN_MEMORY = 400 * 10**6  # bytes of the matrix whose steps are timed in memory
 EPOCHS = 10  # of it: an epoch of 6 GB has about as many steps
@@ -97,12 +98,15 @@ def write_zarr(folder: Path, n: int, n_genes: int) -> None:
 
 def write_parquet(folder: Path, n: int, n_genes: int) -> None:
     names = [f"gene{j}" for j in range(n_genes)]
+    size = max(BLOCK, ROW_GROUP // (4 * n_genes))
     for part, some in enumerate(np.array_split(np.arange(n), 48)):
         with pyarrow.parquet.ParquetWriter(
             folder / f"X{part:02}.parquet", pyarrow.schema([(name, "float") for name in names])
         ) as file:
-            for block in values(len(some), n_genes, part):
-                columns = [pyarrow.array(np.ascontiguousarray(column)) for column in block.T]
+            rows = np.concatenate(list(values(len(some), n_genes, part)))
+            for at in range(0, len(rows), size):
+                group = rows[at : at + size].T
+                columns = [pyarrow.array(np.ascontiguousarray(column)) for column in group]
                 file.write_table(pyarrow.table(columns, names=names))
 
 

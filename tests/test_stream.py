@@ -1,7 +1,9 @@
 """Batches of rows on disk: what they are made of, how well they are mixed, who donates."""
 
+import gc
 import threading
 import tracemalloc
+import weakref
 
 import numpy as np
 import pytest
@@ -238,6 +240,27 @@ def test_closing_ends_the_thread_whatever_it_does():
         found.close()
         found.close()
         assert threading.active_count() == before
+
+
+def test_ctrl_c_while_the_thread_starts_leaves_neither_thread_nor_rows(monkeypatch):
+    """It went on waiting with a window and the donors, as long as the process lived."""
+    source = streamed(coded(100))
+    rows, start, threads = weakref.ref(source.donors), threading.Thread.start, []
+
+    def interrupted(thread):
+        threads.append(thread)
+        start(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        next(iter(source))
+    del source
+    gc.collect()  # should the traceback be in a cycle
+    threads.pop().join(timeout=60)
+    assert "sslgex-reader" not in {thread.name for thread in threading.enumerate()}
+    gc.collect()
+    assert rows() is None
 
 
 def test_an_error_comes_after_what_was_made_before_it():

@@ -1,6 +1,7 @@
 """Making the next item in a background thread while the one before is used."""
 
 import threading
+import weakref
 from collections.abc import Iterator
 from queue import SimpleQueue
 from typing import Generic, TypeVar
@@ -31,6 +32,8 @@ class Ahead(Generic[T]):
             name="sslgex-reader",
             daemon=True,  # a read that hangs must not keep the program from ending
         )
+        # Ctrl-C while it starts, and nobody would have anything to close.
+        self._stop = weakref.finalize(self, _stop, self._wanted, self._closed)
         self._thread.start()
 
     def __iter__(self) -> Iterator[T]:
@@ -50,8 +53,7 @@ class Ahead(Generic[T]):
 
     def close(self) -> None:
         """End the thread, once the read that it is in has ended."""
-        self._closed.set()
-        self._wanted.release()
+        self._stop()
         self._thread.join()
         self._made = SimpleQueue()  # and what nobody will want
 
@@ -60,6 +62,12 @@ class Ahead(Generic[T]):
 
     def __exit__(self, *exc_info) -> None:
         self.close()
+
+
+def _stop(wanted, closed) -> None:
+    """Ask the thread to end."""
+    closed.set()
+    wanted.release()
 
 
 def _make(items: Iterator, made: SimpleQueue, wanted, closed) -> None:

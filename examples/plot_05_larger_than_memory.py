@@ -182,7 +182,8 @@ for name, (n_bytes, color, style) in lines.items():
 top = 1.25 * max(needed / 1e6, *megabytes)
 for name, at in spans[:-1]:
     ax.axvline(at, color="0.8", linewidth=1, zorder=0)
-    ax.text(at, 0.98 * top, f" {name}", rotation=90, ha="left", va="top", fontsize=9)
+    how = {"xytext": (4, -4), "textcoords": "offset points", "rotation": 90, "va": "top"}
+    ax.annotate(name, (at, top), fontsize=9, **how)
 ax.set(xlabel="Seconds", ylabel="MB held, above those before", xlim=(0, seconds[-1]), ylim=(0, top))
 ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
 ax.spines[["top", "right"]].set_visible(False)

@@ -4,7 +4,9 @@ The network, its loss and its optimisers are those of the fit, so that what chan
 here. Of the rest it is said here which arrays there are when most are.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -19,14 +21,17 @@ from ._training.components import SIZE, SPARE, WIDTH
 from ._training.device import resolve_device, resolve_precision
 from ._training.engine import optimizers
 from ._training.objective import Objective
+from ._training.resident import BLOCK as ROWS
+from ._training.resident import fits
 from ._training.rows import BLOCK
 from ._training.seeds import Seeds
 from ._training.stream import IN_MEMORY, PIECE, n_drawn, n_windows
 from ._training.tally import Heap, pretend, pretending, without_memory
+from ._training.tensor_corruption import CHUNK
 from ._training.views import batch_bounds
 from .base import N_COMPONENTS, BaseSSLTransformer
 
-BYTE, FLOAT, DOUBLE = 1, 4, 8  # bytes of a value
+BYTE, FLOAT, DOUBLE, LONG = 1, 4, 8, 8  # bytes of a value
 # Measured, not derived (benchmarks/resources.py): what the libraries take for themselves, and how
 # much larger the heap is for the gaps between arrays.
 OWN, GAPS = 6 * 10**6, 1.1
@@ -79,6 +84,8 @@ class Plan:
         Samples in most batches.
     n_batches, n_epochs : int
         In an epoch; at most.
+    resident : bool
+        Whether the samples are copied to the device, and batches drawn there.
     """
 
     def __init__(self, estimator: BaseSSLTransformer, data: Data):
@@ -91,21 +98,24 @@ class Plan:
         self.batch_size = min(estimator.batch_size, len(train))
         self.n_batches = len(batch_bounds(len(train), self.batch_size)) - 1
         self.n_epochs = estimator._n_epochs(self.n_batches)
+        device = resolve_device(estimator.device)
+        here = not data.streams and Seeds.drawn_on(device)
+        self.resident = here and fits(n, data.shape[1], device)
 
 
 class Batch:
     """A batch and its corrupted view, without values; see `views.Views`."""
 
-    def __init__(self, n: int, n_genes: int, host: Heap):
-        self.host = host
-        self.index = np.arange(n)
+    def __init__(self, n: int, n_genes: int, heap: Heap, drawing: int):
+        self._heap, self._drawing = heap, drawing
+        self.index: np.ndarray | Tensor = np.arange(n)
         self.clean = torch.empty(n, n_genes)
 
     def corrupted(self, rate: float, *, exact: bool = False) -> tuple[Tensor, Tensor]:
         """Return values and a mask."""
-        with self.host.holding(self.clean.numel() * BYTE):  # random bytes
-            mask = torch.empty(self.clean.shape, dtype=torch.bool)
-        return torch.empty_like(self.clean), mask
+        mask = torch.empty(self.clean.shape, dtype=torch.bool)
+        with self._heap.holding(self._drawing):
+            return torch.empty_like(self.clean), mask
 
 
 def fit_bytes(estimator: BaseSSLTransformer, data: Data) -> tuple[int, int]:
@@ -117,20 +127,23 @@ def fit_bytes(estimator: BaseSSLTransformer, data: Data) -> tuple[int, int]:
     _statistics(host, data, plan)
     n_components = _components(host, n_genes, plan)
     objective = without_memory(objective_of, estimator, n_genes, n_components)
-    encoder = objective.encoder
     with pretending(there) as tally:
         pretend(objective)
         updates = _optimizers(objective, on_cpu=there is host)
-        weights = sum(tensor.nbytes for tensor in objective.state_dict().values())
-        with host.holding(*_windows(data, plan)), there.holding(weights * estimator.early_stopping):
-            _steps(objective, updates, plan, host, resolve_precision(estimator.precision, device))
-        del objective, updates
+        _keep_good(objective, estimator, there)
+        if plan.resident:
+            there.add(data.shape[0] * n_genes * FLOAT)
+            host.add(ROWS)
+        batch = partial(_batch, host, there, n_genes, plan)
+        with host.holding(*_windows(data, plan)):
+            _steps(objective, updates, batch, resolve_precision(estimator.precision, device))
+        # The first layer of all samples, block by block.
         block = min(BLOCK, plan.n_kept) * n_genes * FLOAT
         with host.holding(block, block):
             pass
         # The gaps that batches left in the heap are too small for arrays of all samples.
         tally.heap = last = Heap()
-        _reestimate(encoder, plan.n_kept, last)
+        _reestimate(objective.encoder, plan.n_kept, last)
     peak = max(host.peak, host.held + last.peak)
     return OWN + round(GAPS * peak), 0 if there is host else there.peak
 
@@ -194,20 +207,40 @@ def _optimizers(objective: Objective, *, on_cpu: bool) -> list[Optimizer]:
     return [adamw([p for p in objective.parameters() if p.requires_grad], **how)]
 
 
+def _keep_good(objective: Objective, estimator: BaseSSLTransformer, there: Heap) -> None:
+    """Keep the weights that training may go back to."""
+    there.add(sum(tensor.nbytes for tensor in objective.encoder.state_dict().values()))
+    if estimator.early_stopping:
+        there.add(sum(tensor.nbytes for tensor in objective.state_dict().values()))
+
+
+def _batch(host: Heap, there: Heap, n_genes: int, plan: Plan) -> Batch:
+    """Return a batch, drawn where it is in the fit."""
+    n, size = plan.batch_size, plan.batch_size * n_genes
+    if plan.resident:
+        return Batch(n, n_genes, there, min(size, CHUNK) * (2 * LONG + FLOAT))
+    if there is not host:  # values, mask and random bytes before they are copied
+        with host.holding(size * FLOAT, size * FLOAT, size * BYTE, size * BYTE):
+            return Batch(n, n_genes, there, 0)
+    return Batch(n, n_genes, host, size * BYTE)
+
+
 def _steps(
-    objective: Objective, updates: list[Optimizer], plan: Plan, host: Heap, precision: torch.dtype
+    objective: Objective,
+    updates: list[Optimizer],
+    make_batch: Callable[[], Batch],
+    precision: torch.dtype,
 ) -> None:
     """Go through two steps of training: in the first there are no moments yet."""
-    n_genes = objective.encoder.input.linear.in_features
     lend_generator(objective, torch.Generator())
     objective.train()
     objective.start(2)
     for _ in range(2):
         for update in updates:
             update.zero_grad()
-        batch = Batch(plan.batch_size, n_genes, host)
+        batch = make_batch()
         with torch.autocast("cpu", dtype=precision, enabled=precision != torch.float32):
-            loss = objective.loss(batch)  # type: ignore[arg-type]
+            loss = objective.loss(batch)
         loss.backward()
         for update in updates:
             update.step()

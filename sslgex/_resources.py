@@ -11,8 +11,7 @@ from sklearn.base import clone
 
 from ._callbacks import SUPPORTED
 from ._rehearsal import Data, Plan, components_of, fit_bytes
-from ._training.device import resolve_device
-from ._training.memory import free_memory
+from ._training.device import free_memory, resolve_device
 from ._training.rows import Rows
 from ._training.seeds import Seeds
 from ._training.threads import share_of_processors

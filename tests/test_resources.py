@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,10 @@ from sslgex import (
     VimeTransformer,
     estimate_resources,
 )
-from sslgex._rehearsal import Data, Plan, _steps, objective_of
+from sslgex._rehearsal import Batch, _steps, objective_of
+from sslgex._training.device import free_memory
 from sslgex._training.engine import optimizers
-from sslgex._training.memory import free_in_groups, free_memory
+from sslgex._training.memory import free_in_groups
 from sslgex._training.tally import Heap, Tally, pretend, pretending, without_memory
 
 BENCHMARK = Path(__file__).resolve().parents[1] / "benchmarks" / "resources.py"
@@ -95,7 +97,6 @@ def test_memory_grows_with_the_batch_and_with_the_genes(cls):
 def test_tensors_without_values_are_counted_like_those_with(cls, precision):
     """The steps gone through are those of the training: the same bytes when there are values."""
     estimator, n_genes = cls(**SMALL | {"batch_size": 8}, dropout=0.1), 9_000  # three blocks
-    plan = Plan(estimator, Data((50, n_genes), np.dtype("float32"), False))
     peaks = []
     for values in (True, False):
         heap, of = Heap(), (estimator, n_genes, 10)
@@ -107,10 +108,18 @@ def test_tensors_without_values_are_counted_like_those_with(cls, precision):
                 pretend(objective)
             updates = optimizers(objective, lr=1e-3, weight_decay=0.0)
             tally.heap = heap = Heap()
-            _steps(objective, updates, plan, heap, precision)
+            _steps(objective, updates, partial(Batch, 8, n_genes, heap, 0), precision)
         peaks.append(heap.peak)
     assert peaks[0] == pytest.approx(peaks[1], rel=0.01)
     assert peaks[0] > 2 * 8 * n_genes * 4
+
+
+@pytest.mark.gpu
+def test_the_rows_on_a_gpu_are_counted_there():
+    found = [estimate(n, 5_000, ScarfTransformer(device="cuda")) for n in (2_000, 12_000)]
+    more = found[1].device_bytes - found[0].device_bytes
+    assert more == pytest.approx(10_000 * 5_000 * 4, rel=0.1)
+    assert found[1].device_memory > found[1].device_bytes
 
 
 def test_what_is_large_goes_back_to_the_system_and_what_is_small_stays():

@@ -1,8 +1,8 @@
 """Where to compute, and in what precision."""
 
-import psutil
 import torch
 
+from .memory import free_on_host
 from .workers import is_worker, set_here, worker_index
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -66,7 +66,7 @@ def gpu_of_worker(index: int, n_gpus: int, assigned: bool) -> int:
 def free_memory(device: torch.device) -> int:
     """Return how many bytes this process may still take on a device."""
     if device.type != "cuda":
-        return psutil.virtual_memory().available
+        return free_on_host()
     free, _ = torch.cuda.mem_get_info(device)
     # What torch has taken and holds for later is free to us.
     return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)

@@ -1,9 +1,8 @@
-"""How much memory there is."""
+"""How much memory there is on the host."""
 
 from pathlib import Path
 
 import psutil
-import torch
 
 CGROUPS = Path("/sys/fs/cgroup")
 OWN = Path("/proc/self/cgroup")
@@ -12,14 +11,12 @@ V2 = ("memory.max", "memory.current", "inactive_file")
 V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
 
 
-def free_memory(device: torch.device) -> int:
-    """Return the bytes that this process can still take on a device.
+def free_on_host() -> int:
+    """Return the bytes that this process can still take.
 
-    On the CPU no more than the limits of the container or the batch job leave, which the system's
-    own figures do not know.
+    They are no more than the limits of the container or the batch job leave, which the system's own
+    figures do not know.
     """
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
     return min([psutil.virtual_memory().available, *free_in_groups()])
 
 

@@ -69,19 +69,19 @@ def test_a_large_matrix_on_disk_stays_there_and_a_small_one_does_not():
 
 @pytest.mark.parametrize("cls", METHODS)
 def test_weights_and_their_moments_are_counted(cls):
-    """Of a weight there are itself, two moments and, in BYOL, the target's, beside buffers."""
+    """The weight, two moments, the last good one and, in BYOL, the target's; and some buffers."""
     few, many = (
         estimate(
             300,
             4_000,
-            cls(**SMALL | {"architecture": "mlp", "batch_size": 8, "hidden_layer_sizes": (n,)}),
+            cls(**SMALL | {"architecture": "mlp", "batch_size": 8, "hidden_layer_sizes": (n, 8)}),
         ).fit_bytes
         for n in (1_000, 2_000)
     )
     n_weights = 4_000 * 1_000
-    copies = 4 if cls is ByolTransformer else 3
+    copies = 5 if cls is ByolTransformer else 4
     assert many - few > copies * 4 * n_weights
-    assert many - few < (copies + 3) * 4 * n_weights
+    assert many - few < (copies + 2) * 4 * n_weights
 
 
 @pytest.mark.parametrize("cls", METHODS)
@@ -115,6 +115,7 @@ def test_tensors_without_values_are_counted_like_those_with(cls, precision):
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA GPU here")
 def test_the_rows_on_a_gpu_are_counted_there():
     found = [estimate(n, 5_000, ScarfTransformer(device="cuda")) for n in (2_000, 12_000)]
     more = found[1].device_bytes - found[0].device_bytes

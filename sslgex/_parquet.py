@@ -13,8 +13,7 @@ import numpy as np
 from ._sources import Chain, Source
 
 ENDINGS = (".parquet", ".parq", ".pq")
-# Bytes of metadata of files that stay open. In memory they are ten times that: a file of 20,000
-# columns and 40 row groups takes nearly a gigabyte.
+# Bytes of metadata of files that stay open; unpacked, in memory, they are many times that.
 METADATA = 8 * 2**20
 # That are read at a time: Arrow takes a piece of memory for each, and of 20,000 pieces the holes
 # are as large as what they hold.

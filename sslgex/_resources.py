@@ -72,7 +72,7 @@ class ResourceEstimate:
 
     @property
     def fits(self) -> bool:
-        """Bool : Whether there is enough memory."""
+        """bool : Whether there is enough memory."""
         needed = self.matrix_bytes + self.fit_bytes
         return needed <= self.memory and self.device_bytes <= self.device_memory
 

@@ -51,7 +51,7 @@ class ConvergenceResults(CurveResults):
 
     @property
     def whole(self) -> float:
-        """Float : The number of epochs."""
+        """float : The number of epochs."""
         return float(self.epochs[-1])
 
     def epochs_to(self, score=None, *, of=None, metric=None, level=0.95):

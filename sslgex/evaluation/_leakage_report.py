@@ -57,7 +57,7 @@ class LeakageReport:
 
     @property
     def clean(self) -> bool:
-        """Bool : No finding, and every step could be audited. Read the notes too."""
+        """bool : No finding, and every step could be audited. Read the notes too."""
         return not self.findings and not self.unaudited
 
     def to_frame(self):

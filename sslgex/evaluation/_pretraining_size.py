@@ -66,7 +66,7 @@ class PretrainingSizeResults(CurveResults):
 
     @property
     def whole(self) -> float:
-        """Float : Profiles there are to pretrain on, on average over the splits."""
+        """float : Profiles there are to pretrain on, on average over the splits."""
         return float(self.n_profiles.mean())
 
     @classmethod

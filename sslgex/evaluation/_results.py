@@ -281,7 +281,7 @@ class LabelEfficiencyResults(CurveResults):
 
     @property
     def whole(self) -> float:
-        """Float : Training samples, on average over the splits."""
+        """float : Training samples, on average over the splits."""
         return float(np.mean([len(train) for train, _ in self.splits]))
 
 

@@ -14,7 +14,13 @@ except ImportError:
         """Stand-in that says what is missing."""
 
         def set_callbacks(self, *callbacks):
-            """Raise, since this scikit-learn has no callbacks."""
+            """Raise, since this scikit-learn has no callbacks.
+
+            Parameters
+            ----------
+            *callbacks
+                What scikit-learn 1.9 and later would call.
+            """
             import sklearn
 
             raise NotImplementedError(

@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SDIST_FOLDERS = (".ci", "docs", "examples", "tests")
+SDIST_FOLDERS = (".ci", ".github", "benchmarks", "docs", "examples", "tests", "tools")
 MADE_BY_THE_DOCS = {"_build", "auto_examples", "generated", "gen_modules"}
 
 
@@ -27,7 +27,10 @@ def main(folder):
     (sdist,) = Path(folder).glob("*.tar.gz")
     package = files_under("sslgex")
     with zipfile.ZipFile(wheel) as archive:
-        missing = {f"{name} (wheel)" for name in package - set(archive.namelist())}
+        inside = {name for name in archive.namelist() if ".dist-info/" not in name}
+    missing = {f"{name} (wheel)" for name in package - inside}
+    if inside - package:
+        sys.exit("the wheel holds what is no part of the package: " + ", ".join(inside - package))
     with tarfile.open(sdist) as archive:
         inside = {name.partition("/")[2] for name in archive.getnames()}
     wanted = package.union(*map(files_under, SDIST_FOLDERS)) - {"docs/sg_execution_times.rst"}

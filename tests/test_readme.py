@@ -38,6 +38,12 @@ def test_each_readme_command_installs_the_tested_versions_first():
         assert line.startswith("python -m pip install -c constraints.txt ")
 
 
+def test_the_tests_are_those_of_the_installed_package():
+    line = extract("tests").stdout
+    assert " -e " not in line  # an editable install is the source tree
+    assert "python -m pytest" not in line  # which would import it from the current folder
+
+
 def test_files_named_by_the_readme_commands_exist():
     for name in ("main job", "tests"):
         for word in extract(name).stdout.split():

@@ -419,7 +419,7 @@ def test_labels_of_no_weight_leave_their_class_out(data, scarf):
     with pytest.raises(ValueError, match="weight above 0"):
         clf.fit(X[:40], y[:40], (y[:40] == 2).astype(float))
     # In the words of scikit-learn 1.9, or in ours.
-    with pytest.raises(ValueError, match="at least one non-zero|weight above 0"):
+    with pytest.raises(ValueError, match=r"at least one non-zero|weight above 0"):
         clf.fit(X[:40], y[:40], np.zeros(40))
 
 

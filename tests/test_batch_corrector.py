@@ -19,6 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.fixes import parse_version
 
 from sslgex.preprocessing import BatchCorrector, _combat
 
@@ -29,6 +30,10 @@ CASES = {
     "ref_batch": {"ref_batch": "B"},
     "ref_batch_mean_only": {"ref_batch": "B", "mean_only": True},
 }
+routes_to_score = pytest.mark.skipif(
+    parse_version(sklearn.__version__) < parse_version("1.8"),
+    reason="from 1.8 on scikit-learn routes batches to a Pipeline's score",
+)
 every_case = pytest.mark.parametrize("case", CASES)
 
 RNG = np.random.default_rng(0)
@@ -291,6 +296,7 @@ def test_no_other_target_warns(y):
 # In a Pipeline
 
 
+@routes_to_score
 def test_cross_validation_hands_each_fold_its_batches():
     with sklearn.config_context(enable_metadata_routing=True):
         step = BatchCorrector().set_fit_request(batch=True).set_transform_request(batch=True)
@@ -306,6 +312,7 @@ def test_cross_validation_hands_each_fold_its_batches():
     assert estimates(in_pipeline) == estimates(BatchCorrector().fit(X[:30], batch=BATCH[:30]))
 
 
+@routes_to_score
 def test_cross_validation_hands_batches_to_the_score():
     with sklearn.config_context(enable_metadata_routing=True):
         step = BatchCorrector().set_fit_request(batch=True).set_transform_request(batch=True)

@@ -91,8 +91,9 @@ class BatchCorrector(OneToOneFeatureMixin, Preprocessor):
     estimates of others. A gene that is constant in one batch only is like any other. A batch of one
     sample is refused, as by inmoose (sva would correct means only).
 
-    *In a Pipeline* batches come by metadata routing, as below. scikit-learn passes them to the
-    Pipeline's own `score`, and neither to a scorer given by name nor in ``cross_val_predict``.
+    *In a Pipeline* batches come by metadata routing, as below. scikit-learn 1.8 and
+    later passes them to the Pipeline's own `score`, and none to a scorer given by name nor in
+    ``cross_val_predict``.
     Where this is the first step, an AnnData and the parameter `batch` serve everywhere.
 
     A sparse X comes out dense: a shift leaves no zeros.

@@ -299,7 +299,7 @@ def test_a_pool_of_groups_is_as_small_as_the_test_part_shows():
         factors = [curves.terms[1].factors[1] for curves in (by_group, alone)]
         pools.append((factors[0] ** 2).sum() / (factors[1] ** 2).sum())
     np.testing.assert_allclose(pools[0], 4 * (25 / 24) / (100 / 99))
-    assert 1 <= pools[1] < 1.8
+    assert 1 - 1e-9 < pools[1] < 1.8  # 1 is the least it can be, but for rounding
 
 
 def test_a_pool_shows_in_the_sizes_that_were_fitted():

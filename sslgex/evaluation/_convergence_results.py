@@ -41,12 +41,12 @@ class ConvergenceResults(CurveResults):
 
     @property
     def sizes(self) -> np.ndarray:
-        """Ndarray of shape (n_epochs,) : The epochs."""
+        """ndarray of shape (n_epochs,) : The epochs."""
         return self.epochs
 
     @property
     def positions(self) -> np.ndarray:
-        """Ndarray of shape (n_epochs,) : The epochs."""
+        """ndarray of shape (n_epochs,) : The epochs."""
         return self.epochs
 
     @property

@@ -56,12 +56,12 @@ class PretrainingSizeResults(CurveResults):
 
     @property
     def sizes(self) -> np.ndarray:
-        """Ndarray of shape (n_sizes,) : The sizes as asked for, `pretrain_sizes`."""
+        """ndarray of shape (n_sizes,) : The sizes as asked for, `pretrain_sizes`."""
         return self.pretrain_sizes
 
     @property
     def positions(self) -> np.ndarray:
-        """Ndarray of shape (n_sizes,) : Profiles pretrained on, on average over the splits."""
+        """ndarray of shape (n_sizes,) : Profiles pretrained on, on average over the splits."""
         return self.n_pretrain.mean(axis=0)
 
     @property

@@ -271,12 +271,12 @@ class LabelEfficiencyResults(CurveResults):
 
     @property
     def sizes(self) -> np.ndarray:
-        """Ndarray of shape (n_sizes,) : The sizes as asked for, `label_sizes`."""
+        """ndarray of shape (n_sizes,) : The sizes as asked for, `label_sizes`."""
         return self.label_sizes
 
     @property
     def positions(self) -> np.ndarray:
-        """Ndarray of shape (n_sizes,) : Labelled samples, on average over the splits."""
+        """ndarray of shape (n_sizes,) : Labelled samples, on average over the splits."""
         return self.n_labels.mean(axis=0)
 
     @property

@@ -37,7 +37,8 @@ def genes_first(folder, X, **how):
 
 
 def zarr_array(folder, X, chunks=(13, 7)):
-    array = zarr.create_array(folder / "x.zarr", shape=X.shape, chunks=chunks, dtype=X.dtype)
+    how = {"shape": X.shape, "chunks": chunks, "dtype": X.dtype}
+    array = zarr.open(folder / "x.zarr", mode="w", **how)  # create_array is zarr 3's alone
     array[:] = X
     return array
 

@@ -14,12 +14,12 @@ import sklearn
 import sklearn.utils.estimator_checks as checks
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from old_versions import routes_to_score
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
-from sklearn.utils.fixes import parse_version
 
 from sslgex.preprocessing import BatchCorrector, _combat
 
@@ -30,10 +30,6 @@ CASES = {
     "ref_batch": {"ref_batch": "B"},
     "ref_batch_mean_only": {"ref_batch": "B", "mean_only": True},
 }
-routes_to_score = pytest.mark.skipif(
-    parse_version(sklearn.__version__) < parse_version("1.8"),
-    reason="from 1.8 on scikit-learn routes batches to a Pipeline's score",
-)
 every_case = pytest.mark.parametrize("case", CASES)
 
 RNG = np.random.default_rng(0)

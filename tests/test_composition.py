@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from joblib.externals.loky import get_reusable_executor
+from old_versions import routes_to_score
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -249,6 +250,7 @@ def test_a_global_pandas_output_changes_no_prediction(data, encoder, mode, head)
 # -------------------------------------------------------------------------- metadata routing
 
 
+@routes_to_score
 def test_sample_weights_are_routed(data):
     X, y = data
     weight = np.where(y == y[0], 20.0, 1.0)

@@ -9,9 +9,9 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import scipy.sparse as sp
-import sklearn
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from old_versions import takes_tables
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
@@ -20,17 +20,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.fixes import parse_version
 
 from sslgex import ScarfTransformer, SSLClassifier
 from sslgex.datasets import load_tcga_brca
 from sslgex.preprocessing import GeneAligner, LogCounts
 
 TRAIN = pd.DataFrame([[1.0, 2.0, 3.0], [3.0, 6.0, 5.0]], columns=["ESR1", "GATA3", "KRT5"])
-tables = pytest.mark.skipif(
-    parse_version(sklearn.__version__) < parse_version("1.7"),
-    reason="from 1.7 on scikit-learn takes columns of a pyarrow table",
-)
 IDS = [f"ENSG{i:011d}" for i in range(10)]
 
 
@@ -197,7 +192,9 @@ def test_a_frame_without_columns_is_refused():
 
 
 @pytest.mark.parametrize("left_out", [[np.nan, 1.0], ["yes", "no"]], ids=["NaN", "text"])
-@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame, pytest.param(pa.table, marks=tables)])
+@pytest.mark.parametrize(
+    "kind", [pd.DataFrame, pl.DataFrame, pytest.param(pa.table, marks=takes_tables)]
+)
 def test_a_column_that_is_left_out_may_hold_anything(kind, left_out):
     X = kind({"KRT5": [1.0, 4.0], "smoker": left_out, "ESR1": [2.0, 5.0], "GATA3": [3.0, 6.0]})
     Z = GeneAligner().fit(TRAIN).transform(X)

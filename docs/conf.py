@@ -56,6 +56,9 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "plot_gallery": os.environ.get("SSLGEX_DOCS_RUN_EXAMPLES") == "1",
+    "within_subsection_order": "FileNameSortKey",
+    "remove_config_comments": True,
+    "notebook_images": True,  # within the notebook
     "download_all_examples": False,
     "show_memory": False,
     "show_signature": False,

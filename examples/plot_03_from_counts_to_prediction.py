@@ -13,7 +13,11 @@ one to two minutes on two CPU cores; ``SSLGEX_SCALE=small`` trains shorter.
 
 .. [1] Wang et al. (2018). Unifying cancer and normal RNA sequencing data from different sources.
    Scientific Data 5, 180061.
+
+.. image:: /figures/plot_03_from_counts_to_prediction.png
+   :alt: Training samples in the plane of the embedding, and where the new one falls.
 """
+# sphinx_gallery_thumbnail_path = "figures/plot_03_from_counts_to_prediction.png"
 
 # %%
 # What people are given

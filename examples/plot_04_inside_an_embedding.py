@@ -10,7 +10,11 @@ fine-tuning.
 
 Takes about three minutes on two CPU cores; ``SSLGEX_SCALE=small`` in the environment makes it a
 rehearsal.
+
+.. image:: /figures/plot_04_inside_an_embedding.png
+   :alt: Spectra, shares of decisions kept, accuracy by epoch, and losses of the encoders.
 """
+# sphinx_gallery_thumbnail_path = "figures/plot_04_inside_an_embedding.png"
 
 # %%
 # Four encoders, one of them spoiled

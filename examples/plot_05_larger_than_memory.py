@@ -10,7 +10,11 @@ and Ctrl-C in the second epoch costs no more than that epoch.
 Takes about two minutes on two CPU cores and 1.5 GB of disk. ``SSLGEX_SCALE=small`` in the
 environment makes the file 100 MB: so small a matrix is read into memory whole, nothing streams, and
 the picture shows just that.
+
+.. image:: /figures/plot_05_larger_than_memory.png
+   :alt: Memory held in the course of time, far below the size of the file.
 """
+# sphinx_gallery_thumbnail_path = "figures/plot_05_larger_than_memory.png"
 
 # %%
 # The file

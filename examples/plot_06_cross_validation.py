@@ -8,9 +8,13 @@ pretrains in every fold, tunes it in a nested search, and then makes the classic
 purpose, on labels that mean nothing: what it is worth can be read off, because the truth is known
 to be chance.
 
-Data: 769 breast tumours of The Cancer Genome Atlas and their PAM50 subtype. Takes about two minutes
+Data: 769 breast tumours of The Cancer Genome Atlas and their PAM50 subtype. Takes about a minute
 on two CPU cores; ``SSLGEX_SCALE=small`` in the environment makes it a rehearsal.
+
+.. image:: /figures/plot_06_cross_validation.png
+   :alt: Accuracies on labels that mean nothing: around chance, and far above it.
 """
+# sphinx_gallery_thumbnail_path = "figures/plot_06_cross_validation.png"
 
 # %%
 # Everything that learns goes into the pipeline
@@ -52,9 +56,9 @@ print(f"pretrained in every fold: {scores.mean():.3f}, folds {scores.round(3)}")
 # A search inside, the judgement outside
 # --------------------------------------
 # The search chooses the corruption rate and the penalty by folds *within* the training samples of
-# the outer fold, so that its own best score, which is chosen as the largest, is not what is
-# reported. With ``memory`` an encoder is pretrained once for every corruption rate and inner fold,
-# not once more for each penalty.
+# the outer fold. Its own best score is not what is reported: it was chosen for being the largest,
+# so it flatters on average, if not every time. With ``memory`` an encoder is pretrained once for
+# every corruption rate and inner fold, not once more for each penalty.
 rates = [0.3, 0.6] if small else [0.2, 0.4, 0.6]
 penalties = [0.001, 0.01, 0.1]
 with tempfile.TemporaryDirectory() as cache:
@@ -67,15 +71,15 @@ with tempfile.TemporaryDirectory() as cache:
     nested = cross_val_score(search, X, y, cv=folds, scoring="balanced_accuracy", n_jobs=2)
     search.fit(X, y)
 print(f"nested search: {nested.mean():.3f}, folds {nested.round(3)}")
-print(f"the search's own best score, which flatters: {search.best_score_:.3f}")
+print(f"the search's own best score, the largest of its candidates: {search.best_score_:.3f}")
 print(f"its choice: {search.best_params_}")
 
 # %%
 # The classical mistake
 # ---------------------
-# Forty tumours, 3,000 genes, and labels drawn by lot: nothing can be learned, the truth is 0.5. Once
-# genes are chosen in the pipeline, on the training samples, as it should be; once on all samples, and
-# the cross-validation comes after, as many a script does it.
+# Forty tumours, 3,000 genes, and labels drawn by lot: nothing can be learned, the truth is 0.5.
+# Once genes are chosen in the pipeline, on the training samples, as it should be; once on all
+# samples, and the cross-validation comes after, as many a script does it.
 from sklearn.feature_selection import SelectKBest
 
 linear = LogisticRegression(max_iter=2_000)
@@ -98,7 +102,7 @@ for name, each in ways.items():
 # %%
 # What it looks like: one point per lot.
 figure, ax = plt.subplots(figsize=(6.4, 3), layout="constrained")
-for place, (name, each) in enumerate(ways.items()):
+for place, each in enumerate(ways.values()):
     jitter = np.random.default_rng(0).uniform(-0.15, 0.15, len(each))
     ax.scatter(each, place + jitter, s=18, alpha=0.6)
     ax.plot([np.mean(each)] * 2, [place - 0.3, place + 0.3], color="k", linewidth=2)
@@ -116,9 +120,9 @@ figure.savefig("plot_06_cross_validation.png", dpi=120)
 
 # %%
 # ``sslgex.evaluation.audit_leakage`` finds such steps in a pipeline or a script before they cost
-# anything; where there are several samples of a patient, ``StratifiedGroupKFold`` with ``groups`` keeps
-# them together. An encoder pretrained on the test samples, without their labels, leaks no label, but
-# its score is one for samples that were at hand, not for new ones.
+# anything; where there are several samples of a patient, ``StratifiedGroupKFold`` with ``groups``
+# keeps them together. An encoder pretrained on the test samples, without their labels, leaks no
+# label, but its score is one for samples that were at hand, not for new ones.
 print(
     f"\nThe picture is in plot_06_cross_validation.png ({platform.machine()}, "
     f"{time.perf_counter() - start:.0f} s)"

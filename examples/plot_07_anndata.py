@@ -6,9 +6,13 @@ Expression profiles often come as an AnnData: counts and logs in layers, labels 
 names in ``var``. The estimators take it as it is, and the embedding goes back to where scanpy looks
 for it.
 
-Takes about a minute on two CPU cores; ``SSLGEX_SCALE=small`` in the environment makes it a
+Takes about half a minute on two CPU cores; ``SSLGEX_SCALE=small`` in the environment makes it a
 rehearsal.
+
+.. image:: /figures/plot_07_anndata.png
+   :alt: The embedding in a plane, coloured by subtype and by prediction.
 """
+# sphinx_gallery_thumbnail_path = "figures/plot_07_anndata.png"
 
 # %%
 # An AnnData with a layer
@@ -44,7 +48,8 @@ print(adata, "\n")
 # %%
 # The embedding
 # -------------
-# Pretrained on all tumours, without labels. It goes into ``obsm``, and with the AnnData into a file.
+# Pretrained on all tumours, without labels. It goes into ``obsm``, and with the AnnData into a
+# file.
 byol = ByolTransformer(layer="log2", max_epochs=5 if small else "auto", random_state=0)
 adata.obsm["X_byol"] = byol.fit_transform(adata)
 path = Path(tempfile.mkdtemp()) / "brca.h5ad"

@@ -1,15 +1,21 @@
-"""The guide's pages run: their Python blocks, in order, in a fresh process and an empty folder."""
+"""The guide's pages run: their Python blocks, in order, in a fresh process and an empty folder.
+
+"Start here" runs in an environment that its own command has made where ``SSLGEX_FRESH_START=1``
+asks for that, as CI does: it takes a package registry, a minute, and a gigabyte of disk.
+"""
 
 import os
 import re
 import subprocess
 import sys
 import textwrap
+import venv
 from pathlib import Path
 
 import pytest
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
 GUIDE = ("index.rst", "labels.md", "methods.md", "pipelines.md", "running.md")
 
 pytestmark = [
@@ -27,25 +33,50 @@ def blocks(page, language):
     return [textwrap.dedent(found) for found in re.findall(directive, text, re.MULTILINE)]
 
 
-def run(page, folder):
+def here():
+    """Return this interpreter, and an environment in which it imports what this process does."""
+    # The package is imported from where this process has it, also from an uninstalled clone.
+    return sys.executable, os.environ | {
+        "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))
+    }
+
+
+def fresh(folder):
+    """Return the interpreter of a new environment, made by the page's own command, and its own."""
+    venv.create(folder, with_pip=True)
+    programs = folder / ("Scripts" if os.name == "nt" else "bin")
+    env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
+    env |= {"PATH": os.pathsep.join([str(programs), env["PATH"]]), "VIRTUAL_ENV": str(folder)}
+    # The versions that the tests use; pip's newest torch brings gigabytes for GPUs.
+    env["PIP_CONSTRAINT"] = str(ROOT / "constraints.txt")
+    (command,) = blocks("start.rst", "shell")
+    finished(command, shell=True, cwd=ROOT, env=env)
+    return programs / "python", env
+
+
+def finished(command, **how):
+    """Return what a command prints, once it has ended well."""
+    done = subprocess.run(
+        command, capture_output=True, text=True, encoding="utf-8", check=False, **how
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def run(page, folder, python, env):
     """Run the page's blocks as one script in ``folder`` and return what they print."""
     script = folder / "page.py"
     script.write_text("\n".join(blocks(page, "python")), encoding="utf-8")
-    env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"}
-    # The package is imported from where this process has it, also from an uninstalled clone.
-    env["PYTHONPATH"] = os.pathsep.join(p or os.getcwd() for p in sys.path)
-    command = [sys.executable, "-W", "error::UserWarning", str(script)]
-    done = subprocess.run(
-        command, cwd=folder, env=env, capture_output=True, text=True, encoding="utf-8", check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    env = env | {"OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"}
+    return finished([python, "-W", "error::UserWarning", script], cwd=folder, env=env)
 
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory):
     folder = tmp_path_factory.mktemp("start")
-    return run("start.rst", folder), folder
+    asked = os.environ.get("SSLGEX_FRESH_START") == "1"
+    where = fresh(tmp_path_factory.mktemp("environment")) if asked else here()
+    return run("start.rst", folder, *where), folder
 
 
 def test_start_here_runs_as_it_stands_and_leaves_a_prediction_per_new_sample(start):
@@ -74,4 +105,4 @@ def test_start_here_prints_what_the_page_says(start):
 @pytest.mark.parametrize("page", GUIDE)
 def test_the_blocks_of_a_page_run(page, tmp_path):
     assert blocks(page, "python")
-    run(page, tmp_path)
+    run(page, tmp_path, *here())

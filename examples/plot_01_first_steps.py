@@ -7,7 +7,7 @@ on the training part without its labels, by each of three methods, and then clas
 100 and all labels. The opponents are the ones to beat: logistic regression with a tuned penalty on
 the genes and on principal components; the same network without pretraining stands beside them.
 
-Takes about three minutes on two CPU cores; ``SSLGEX_SCALE=small`` in the environment makes it a
+Takes three to four minutes on two CPU cores; ``SSLGEX_SCALE=small`` in the environment makes it a
 rehearsal.
 
 .. image:: /figures/plot_01_first_steps.png

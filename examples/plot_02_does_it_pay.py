@@ -7,7 +7,7 @@ Cancer Genome Atlas and their PAM50 subtype: label-efficiency curves, the baseli
 verdict that knows how far twenty lucky labels can mislead.
 
 The protocol is fixed before anything is looked at: which entries, how many labels, which splits,
-which metric. Takes about three minutes on two CPU cores; ``SSLGEX_SCALE=small`` in the
+which metric. Takes three to four minutes on two CPU cores; ``SSLGEX_SCALE=small`` in the
 environment makes it a rehearsal whose verdicts mean nothing.
 
 .. image:: /figures/plot_02_does_it_pay.png

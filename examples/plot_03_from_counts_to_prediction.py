@@ -8,8 +8,9 @@ only, and an audit says whether that is true.
 
 The counts are those of RNAseqDB, tissue of GTEx and TCGA processed alike [1]_, cut to six classes
 and 3,000 genes. They cannot be part of this package: ``SSLGEX_COUNTS`` in the environment names an
-h5ad file of them, with ``obs["label"]``. Without it the script simulates counts and says so. Takes
-one to two minutes on two CPU cores; ``SSLGEX_SCALE=small`` trains shorter.
+h5ad file of them, with ``obs["label"]``; the picture shows those. Without it the script simulates
+counts and says so. Takes one to two minutes on two CPU cores; ``SSLGEX_SCALE=small`` trains
+shorter.
 
 .. [1] Wang et al. (2018). Unifying cancer and normal RNA sequencing data from different sources.
    Scientific Data 5, 180061.

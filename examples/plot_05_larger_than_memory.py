@@ -183,7 +183,7 @@ lines = {
 }
 for name, (n_bytes, color, style) in lines.items():
     ax.axhline(n_bytes / 1e6, color=color, linestyle=style, linewidth=1, label=name)
-top = 1.25 * max(needed / 1e6, *megabytes)
+top = 1.5 * max(needed / 1e6, *megabytes)
 for name, at in spans[:-1]:
     ax.axvline(at, color="0.8", linewidth=1, zorder=0)
     how = {"xytext": (4, -4), "textcoords": "offset points", "rotation": 90, "va": "top"}

@@ -6,8 +6,12 @@ import torch
 
 from .exceptions import OutOfMemoryError
 
-# What torch says where it raises a mere RuntimeError: on a CPU, on Windows, on a Mac's GPU.
-_TORCH = re.compile(r"can't allocate memory|not enough memory|out of memory", re.IGNORECASE)
+# What torch says where it raises a mere RuntimeError: on a CPU, on Windows, on a Mac's GPU; and
+# what oneDNN says of a product that its compiler finds no memory for.
+_TORCH = re.compile(
+    r"can't allocate memory|not enough memory|out of memory|could not create a primitive",
+    re.IGNORECASE,
+)
 
 
 def advice_on_memory(estimator, what: str, error: BaseException) -> str | None:

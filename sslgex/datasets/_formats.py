@@ -147,9 +147,7 @@ def _refuse_other_content(start: bytes, path, where) -> None:
         )
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ValueError(f"{where} is UTF-16 text. Save it as UTF-8.")
-    if b"\r" in start and b"\n" not in start:
-        raise ValueError(f"{where} has line ends of old Macintosh computers. Save it with others.")
-    if start.startswith(_PICKLE):
+    if start.startswith(_PICKLE) or _inflated(start).startswith(_PICKLE):
         raise ValueError(
             f"{where} is a pickle. Reading one can run any code, so it is not read. If you trust "
             "its source, read it with pandas or joblib and pass the data frame."
@@ -160,3 +158,13 @@ def _refuse_other_content(start: bytes, path, where) -> None:
             f"{where} is {kind}: its first bytes are {start[:4].hex(' ')}, of no format known here "
             "(text, parquet, h5ad, ARCHS4's HDF5; zarr is a folder). Fetch it again or convert it."
         )
+    if b"\r" in start and b"\n" not in start:
+        raise ValueError(f"{where} has line ends of old Macintosh computers. Save it with others.")
+
+
+def _inflated(start: bytes) -> bytes:
+    """Return the beginning of what joblib has compressed in its own way, b"" of anything else."""
+    try:
+        return zlib.decompressobj().decompress(start, 64)
+    except zlib.error:
+        return b""

@@ -176,8 +176,13 @@ def open_archs4(folder: Path):
     return samples_first(h5py.File(folder / "X.h5")["data/expression"])
 
 
-def open_cache(folder: Path):
-    return cache_rows(open_archs4(folder), folder / "rows.npy")
+def open_parts(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.parquet"))
+
+
+def cached(open_format):
+    """Return what opens the rows that `cache_rows` makes of a format."""
+    return lambda folder: cache_rows(open_format(folder), folder / "rows.npy")
 
 
 def open_h5ad(folder: Path):
@@ -190,9 +195,10 @@ FORMATS = {
     "zarr": (write_zarr, lambda folder: zarr.open_array(folder / "X.zarr", mode="r")),
     "h5ad": (write_h5ad, open_h5ad),
     "h5ad, CSR": (write_csr, open_h5ad),
-    "parquet": (write_parquet, lambda folder: sorted(folder.glob("*.parquet"))),
+    "parquet": (write_parquet, open_parts),
+    "parquet by cache_rows": (write_parquet, cached(open_parts)),
     "genes x samples, gzip": (write_archs4, open_archs4),
-    "the same by cache_rows": (write_archs4, open_cache),
+    "the same by cache_rows": (write_archs4, cached(open_archs4)),
 }
 
 

@@ -4,7 +4,7 @@
 
 varies one parameter of SCARF, VIME and BYOL at a time, the others being the package's defaults: on
 the embedded breast tumours, or of any file with labels (``--target FILE --label COLUMN --groups
-COLUMN``). Five splits, in which a patient is never divided; labelled subsets of the training
+COLUMN``). Three splits, in which a patient is never divided; labelled subsets of the training
 samples; on the embedding logistic regression with a tuned penalty. Fixed before the first run:
 accuracy is what the pictures show, and no default of the package is chosen by what comes out.
 
@@ -43,7 +43,7 @@ def parse() -> argparse.Namespace:
     add("--groups", help="its column with patients or studies")
     add("--parameters", nargs="+", default=list(KNOBS), choices=list(KNOBS))
     add("--label-sizes", type=int, nargs="+", default=[50, 200])
-    add("--cv", type=int, default=5)
+    add("--cv", type=int, default=3)
     add("--n-draws", type=int, default=3, help="labelled subsets per split and size")
     add("--n-jobs", type=int, default=2)
     add("--cache", type=Path, default=ROOT / ".cache" / "tuning")

@@ -10,8 +10,10 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
+from ._sources import Source
 from ._training.checkpoint import Checkpoint
 from ._training.seeds import Seeds
+from ._training.stream import blocks_of
 
 SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 INTERVAL = re.compile(r"(\d+(?:\.\d+)?) (second|minute|hour)s?")
@@ -52,6 +54,7 @@ class CheckpointedFit:
         self.start = start
         self.checkpoint = None if estimator.checkpoint is None else _open(estimator)
         self._hash = hashlib.sha256()
+        self._layout: str | None = None
 
     def seeds(self) -> Seeds:
         """Return the seeds; without a random_state those that the checkpoint began with."""
@@ -65,6 +68,11 @@ class CheckpointedFit:
         """Take rows of the data into account, in order."""
         if self.checkpoint is not None:
             self._hash.update(np.asarray(rows, order="C").reshape(-1).view(np.uint8).data)
+
+    def see_source(self, source: Source) -> None:
+        """Take into account how rows lie on disk: of other blocks other batches are mixed."""
+        if self.checkpoint is not None:
+            self._layout = _sha((source.shape, source.dtype.str, blocks_of(source)))
 
     def see_all(self, matrices: list) -> None:
         """Take matrices in memory into account."""
@@ -124,6 +132,7 @@ class CheckpointedFit:
             "number of genes": estimator.n_features_in_,
             "names of the genes": _sha(None if names is None else names.tolist()),
             "values of X": self._hash.hexdigest(),
+            "layout": self._layout,
             "start": self.start,
             "version of sslgex": __version__,
             "version of torch": torch.__version__,
@@ -160,6 +169,8 @@ def _differences(then: dict, now: dict) -> list[str]:
             continue
         if name in ("names of the genes", "values of X"):
             said.append(f"the {name} are others")
+        elif name == "layout":
+            said.append("X lies on disk in another way (type of its values, rows stored together)")
         elif name == "seed":
             said.append("random_state gives another seed")
         elif name == "start":

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._inputs import LARGEST, check_X, gene, with_obs_names
 from ._memory import advice_on_memory
 from ._npy import write_npy
-from ._on_disk import check_finite
+from ._on_disk import check_finite, find_source, refuse_own_file
 from ._sources import Source
 from ._training.ahead import Ahead
 from ._training.device import resolve_device
@@ -52,7 +52,7 @@ class EmbeddingMixin(TransformerMixin):
             blocks.
         out : path, default=None
             Write the embedding to this .npy file, block by block. The file appears complete or
-            not at all.
+            not at all; that of X itself is refused.
 
         Returns
         -------
@@ -71,6 +71,8 @@ class EmbeddingMixin(TransformerMixin):
         """
         check_is_fitted(self)
         try:
+            if out is not None:
+                refuse_own_file(find_source(X, self.layer), out)
             X_checked = check_X(self, X, reset=False, layer=self.layer, streams=True)
             return with_obs_names(self, self._embed(X_checked, out), X)
         except Exception as error:

@@ -10,7 +10,7 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_array, validate_data
 
 from ._anndata import header_of_anndata, is_anndata, values_of_anndata
-from ._on_disk import find_source, stand_in
+from ._on_disk import find_source, refuse_unopened, stand_in
 from ._sources import Source
 from ._training.rows import Rows
 from ._training.statistics import ColumnStatistics
@@ -64,6 +64,7 @@ def check_X(
             f"layer={layer!r} is a layer of an AnnData, but X is a {type(X).__name__}. "
             "Pass the AnnData, or set layer=None."
         )
+    refuse_unopened(X)
     source = find_source(X, layer) if streams else None
     if source is not None:
         named = X if source.header is None else source.header
@@ -93,10 +94,10 @@ def check_X(
         )
     except ValueError as error:
         raise ValueError(f"{error}{_cure(error, X, named)}") from None
-    if checked.dtype.kind not in "biuf":
-        raise ValueError(f"X must hold real numbers, got values of dtype {checked.dtype}.")
     if source is not None and source.nbytes > IN_MEMORY:
         checked = source
+    if checked.dtype.kind not in "biuf":
+        raise ValueError(f"X must hold real numbers, got values of dtype {checked.dtype}.")
     if names is None:
         _check_genes(estimator, checked, None, reset=reset)
     return checked

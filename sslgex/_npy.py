@@ -1,5 +1,6 @@
 """Writing a .npy file row by row, whole or not at all."""
 
+import errno
 import math
 from collections.abc import Iterable
 from pathlib import Path
@@ -31,6 +32,10 @@ def write_npy(path, blocks: Iterable[np.ndarray], shape: tuple[int, int], dtype)
         If the file cannot be written.
     """
     path = Path(path)
+    if path.is_dir():  # it would be told at the end, after all has been computed
+        raise IsADirectoryError(
+            errno.EISDIR, f"{path} is a directory, not a file to write. Name a file in it."
+        )
     dtype = np.dtype(dtype)
     header = {
         "descr": np.lib.format.dtype_to_descr(dtype),

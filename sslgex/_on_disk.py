@@ -1,5 +1,8 @@
 """Matrices that a user passes as X and that stay on disk."""
 
+import os
+from contextlib import suppress
+
 import numpy as np
 
 from ._anndata import header_of_anndata, is_anndata, values_of_anndata
@@ -64,6 +67,37 @@ def source_of(X, header=None) -> Source | None:
     elif isinstance(X, np.memmap) and X.flags.f_contiguous and not X.flags.c_contiguous:
         step = max(1, PAGE // X.dtype.itemsize)  # a page holds so many rows of one gene
     return Sliced(X, where_of(X), step=step, header=header)
+
+
+def refuse_unopened(X) -> None:
+    """Raise for the path of a file, and for a file of which no matrix has been chosen."""
+    if isinstance(X, str | os.PathLike):
+        raise TypeError(
+            f"X is the path {os.fspath(X)!r}; pass what the file holds: "
+            "np.load(path, mmap_mode='r'), h5py.File(path)['X'], zarr.open_array(path, mode='r'), "
+            "anndata.read_h5ad(path, backed='r'), of parquet a list of paths, or read it: "
+            "sslgex.datasets.read_expression(path)."
+        )
+    package = type(X).__module__.partition(".")[0]
+    if package in ("h5py", "zarr") and hasattr(X, "keys") and not hasattr(X, "shape"):
+        raise TypeError(
+            f"X is a {type(X).__name__} of {package}, not a matrix; pass one of what it holds "
+            f"({sorted(X.keys()) or 'nothing'}), such as X['X']. Of an h5ad file pass "
+            "anndata.read_h5ad(path, backed='r')."
+        )
+
+
+def refuse_own_file(source: Source | None, path) -> None:
+    """Raise if ``path``, about to be written, is a file that the source is read from."""
+    for name in source.files if source is not None else ():
+        same = False
+        with suppress(OSError, ValueError):  # one of them is not there, or is no file
+            same = os.path.samefile(name, path)
+        if same:
+            raise ValueError(
+                f"{os.fspath(path)!r} is the file that X is read from, and would be replaced. Name "
+                "another one."
+            )
 
 
 def stand_in(source: Source) -> np.ndarray:

@@ -105,6 +105,11 @@ class Parquet(Source):
         self.step = max(sizes, default=1)
 
     @property
+    def files(self) -> list[str]:
+        """Return the file."""
+        return [self.where]
+
+    @property
     def header(self):
         """Return a table without rows; not the schema's own, which has the index as well."""
         return import_module("pyarrow").table({name: [] for name in self.genes})
@@ -124,6 +129,8 @@ class Parquet(Source):
             raise OSError(f"the file had {self._bytes:,} bytes and has {now:,}")
 
     def _read(self, start: int, stop: int) -> np.ndarray:
+        if start == stop:  # a file without rows has no row group
+            return np.empty((0, len(self.genes)), dtype=self.dtype)
         first = bisect_right(self._starts, start) - 1
         last = bisect_right(self._starts, stop - 1)
         file, groups = self._files.get(self.where), list(range(first, last))

@@ -44,6 +44,11 @@ class Source:
         return self.shape[0]
 
     @property
+    def files(self) -> list[str]:
+        """Return the files that rows are read from, as far as they are known."""
+        return []
+
+    @property
     def row_bytes(self) -> float:
         """What a row takes in memory, read; 1 at least."""
         return max(1.0, self.shape[1] * self.dtype.itemsize)
@@ -114,6 +119,11 @@ class Sliced(Source):
         self.where = where
         self.header = header
 
+    @property
+    def files(self) -> list[str]:
+        """Return the file of the memmap or the dataset."""
+        return files_of(self.X)
+
     def _dense_bytes(self) -> int:
         return self.shape[0] * self.shape[1] * self.dtype.itemsize
 
@@ -128,7 +138,9 @@ class SamplesFirst(Source):
     """Samples in rows of a dataset that holds genes x samples."""
 
     def __init__(self, X):
-        if len(getattr(X, "shape", ())) != 2 or not hasattr(X, "dtype"):
+        package = type(X).__module__.partition(".")[0]
+        on_disk = isinstance(X, np.memmap) or package in ("h5py", "zarr")
+        if not on_disk or len(getattr(X, "shape", ())) != 2:
             raise TypeError(
                 f"samples_first takes a matrix of genes x samples on disk, got {type(X).__name__}. "
                 "Pass an h5py or zarr dataset or a memmap, such as file['data/expression']."
@@ -140,6 +152,11 @@ class SamplesFirst(Source):
         chunks = chunks_of(X)
         self.step = chunks[1] if chunks else max(1, PAGE // self.dtype.itemsize)
         self.where = f"{where_of(X)}, samples first"
+
+    @property
+    def files(self) -> list[str]:
+        """Return the file of the memmap or the dataset."""
+        return files_of(self.X)
 
     def _refuse_cut(self) -> None:
         _refuse_cut(self.X)
@@ -160,6 +177,11 @@ class Chain(Source):
         self.step = max(source.step for source in self.sources)
         self.where = self.sources[0].where
         self.header = self.sources[0].header
+
+    @property
+    def files(self) -> list[str]:
+        """Return the files of all sources."""
+        return [name for source in self.sources for name in source.files]
 
     def bounds(self, n_bytes: int) -> list[int]:
         """Return where the sources' blocks begin, and the end."""
@@ -226,3 +248,14 @@ def where_of(X) -> str:
         return "the memmap" if X.filename is None else f"the memmap of {os.fspath(X.filename)}"
     file = getattr(X, "file", None)  # of h5py
     return getattr(file, "filename", None) or str(getattr(X, "store_path", type(X).__name__))
+
+
+def files_of(X) -> list[str]:
+    """Return the file that a memmap or a dataset of HDF5 is read from; zarr's is a folder."""
+    X = getattr(X, "group", X)  # of anndata, sparse
+    name = (
+        X.filename
+        if isinstance(X, np.memmap)
+        else getattr(getattr(X, "file", None), "filename", "")
+    )
+    return [os.fspath(name)] if name else []

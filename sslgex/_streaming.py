@@ -1,9 +1,8 @@
 """What `fit` takes from a matrix on disk before training: statistics, and rows drawn at random."""
 
-from collections.abc import Callable
-
 import numpy as np
 
+from ._checkpointing import CheckpointedFit
 from ._inputs import check_statistics
 from ._on_disk import check_finite
 from ._sources import Chain, Sliced, Source
@@ -12,7 +11,7 @@ from ._training.stream import Drawn, check_blocks, draw, n_drawn, survey
 
 
 def draw_rows(
-    estimator, source: Source, more: list, seeds: Seeds, see: Callable[[np.ndarray], None]
+    estimator, source: Source, more: list, seeds: Seeds, kept: CheckpointedFit
 ) -> tuple[Drawn, tuple]:
     """Read a source once; set the statistics, and return rows drawn from it and their split.
 
@@ -26,8 +25,8 @@ def draw_rows(
         Its checked X_unlabeled; they become part of the source.
     seeds : Seeds
         For the split and the draw.
-    see : callable
-        Is shown all rows, in order, as dense blocks.
+    kept : CheckpointedFit
+        Is shown the source, and all its rows in order as dense blocks.
 
     Returns
     -------
@@ -40,21 +39,22 @@ def draw_rows(
         parts = [Sliced(matrix, f"X_unlabeled[{i}]") for i, matrix in enumerate(more)]
         source = Chain([source, *parts])
     check_blocks(source)
+    kept.see_source(source)
     train, held_out = estimator._split(len(source), seeds, n_drawn(source))
     donors = draw(train, n_drawn(source), seeds.integer("donors"))
-    kept = donors if held_out is None else np.sort(np.concatenate([donors, held_out]))
+    drawn = donors if held_out is None else np.sort(np.concatenate([donors, held_out]))
 
     def check(block: np.ndarray, start: int) -> None:
         check_finite(estimator, block, start)
 
     def check_and_see(block: np.ndarray, start: int) -> None:
         check(block, start)
-        see(block)
+        kept.see(block)
 
-    statistics, matrix = survey(source, kept, check_and_see)
+    statistics, matrix = survey(source, drawn, check_and_see)
     check_statistics(estimator, statistics, len(source))
     estimator._standardise_by(statistics)
     # Again in every epoch: the file may have changed meanwhile.
     rows = Drawn(matrix, estimator.mean_, estimator.scale_, source, held_out, check)
-    places = None if held_out is None else np.searchsorted(kept, held_out)
-    return rows, (np.searchsorted(kept, donors), places)
+    places = None if held_out is None else np.searchsorted(drawn, held_out)
+    return rows, (np.searchsorted(drawn, donors), places)

@@ -221,7 +221,7 @@ class BaseSSLTransformer(
         seeds = kept.seeds()
         rows: Rows
         if isinstance(first, Source):
-            rows, split = draw_rows(self, first, more, seeds, kept.see)
+            rows, split = draw_rows(self, first, more, seeds, kept)
         else:
             kept.see_all([first, *more])
             self._standardise_by(check_values(self, [first, *more]))

@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from on_disk import KINDS, X, genes_first, hdf5, memmap
 
 from sslgex.datasets import _cache_rows, cache_rows, samples_first
@@ -64,8 +65,62 @@ def test_what_cannot_be_written(tmp_path):
         cache_rows(values, tmp_path / "rows.npy", samples=np.ones(5, bool))
     with pytest.raises(ValueError, match="No sample of 1,000"):
         cache_rows(values, tmp_path / "rows.npy", samples=[])
-    with pytest.raises(TypeError, match="samples_first takes a matrix of genes x samples on disk"):
-        samples_first([1, 2])
+    with pytest.raises(TypeError, match=r"numbers of rows, int, or a mask, bool; got dtype <U1"):
+        cache_rows(values, tmp_path / "rows.npy", samples=["a"])
+    for wrong in ([1, 2], X, sp.csr_matrix(X), values.file, samples_first(values)):
+        with pytest.raises(TypeError, match="samples_first takes a matrix of genes x samples on"):
+            samples_first(wrong)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "transform", "said"),
+    [
+        (np.uint8, None, "300.0 would become 44 as uint8"),  # silently, if numpy is asked
+        (np.float16, lambda block: block * 1000, "300000.0 would become inf as float16"),
+        (np.int32, lambda block: np.log1p(block), "would become 1 as int32"),
+        (np.uint16, lambda block: -block, "would become .* as uint16"),
+    ],
+)
+def test_values_that_the_type_does_not_hold_are_refused(dtype, transform, said, tmp_path):
+    counts = X.copy()
+    counts[:, 0], counts[500, 3] = 2, 300
+    if dtype != np.int32:
+        counts = np.where(counts == 300, counts, 0)
+    with pytest.raises(ValueError, match=rf"{said}\. Choose another dtype"):
+        cache_rows(
+            memmap(tmp_path, counts), tmp_path / "rows.npy", dtype=dtype, transform=transform
+        )
+    assert [path.name for path in tmp_path.iterdir()] == ["X.npy"]
+
+
+def test_values_that_the_type_holds_are_written(tmp_path):
+    values = memmap(tmp_path, np.where(X == 3, np.nan, X))
+    half = cache_rows(values, tmp_path / "half.npy", dtype=np.float16)  # NaN is not lost
+    assert np.array_equal(half, np.where(X == 3, np.nan, X), equal_nan=True)
+    whole = cache_rows(memmap(tmp_path, X), tmp_path / "whole.npy", dtype=np.uint8)
+    assert np.array_equal(whole, X)
+    with pytest.raises(TypeError, match="is of no real numbers"):
+        cache_rows(values, tmp_path / "rows.npy", dtype="S3")
+
+
+def test_a_step_that_makes_fewer_columns_later_is_refused(tmp_path):
+    def drop(block):  # columns that are constant in the block, a common mistake
+        return block[:, block.max(axis=0) > block.min(axis=0)]
+
+    values = X.copy()
+    values[:120, 3] = 1
+    with pytest.raises(ValueError, match="38 columns of the first samples and 39 of later ones"):
+        cache_rows(memmap(tmp_path, values), tmp_path / "rows.npy", transform=drop)
+    assert not (tmp_path / "rows.npy").exists()
+
+
+def test_the_file_that_is_read_is_not_replaced(tmp_path):
+    values = memmap(tmp_path, X)
+    (tmp_path / "link.npy").symlink_to(tmp_path / "X.npy")
+    for path in (tmp_path / "X.npy", str(tmp_path / "link.npy")):
+        with pytest.raises(ValueError, match="is the file that X is read from"):
+            cache_rows(values, path, samples=[0, 1])
+    assert np.array_equal(np.load(tmp_path / "X.npy"), X)
 
 
 def test_the_counts_of_archs4(archs4, tmp_path):

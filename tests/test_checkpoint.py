@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import torch
-from on_disk import X, memmap, shrink
+from on_disk import X, hdf5, memmap, shrink
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -40,6 +40,7 @@ METHODS = {
 }
 SMALL = METHODS["vime"]
 each_method = pytest.mark.parametrize("name", METHODS)
+few_blocks = pytest.mark.filterwarnings("ignore:.*are stored together:UserWarning")
 
 
 def die():
@@ -313,6 +314,25 @@ def test_other_rows_are_refused(streams, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=words):
         est.fit(memmap(tmp_path, X[:900]))
     est.fit(memmap(tmp_path, X))
+
+
+OTHER_LAYOUT = {  # of the same bytes, in the same order
+    "other blocks": lambda folder: hdf5(folder, X, chunks=(30, 40)),
+    "another type": lambda folder: np.load(folder / "X.npy", mmap_mode="r").view(np.int32),
+}
+
+
+@few_blocks
+@pytest.mark.parametrize("other", OTHER_LAYOUT.values(), ids=OTHER_LAYOUT)
+def test_the_same_bytes_stored_in_another_way_are_refused(other, tmp_path, monkeypatch):
+    """Batches are mixed from other blocks: the encoder would be that of neither run."""
+    est = clone(SMALL).set_params(checkpoint=tmp_path / "kept", checkpoint_every=1)
+    shrink(monkeypatch)
+    interrupted(est, memmap(tmp_path, X), 11, monkeypatch)
+    with pytest.raises(ValueError, match="another training: X lies on disk in another way"):
+        est.fit(other(tmp_path))
+    with pytest.raises(ValueError, match="another training: X lies on disk in another way"):
+        est.fit(memmap(tmp_path, X)[:503], X_unlabeled=[X[503:]])
 
 
 def test_other_unlabelled_samples_and_names_are_refused(kept):

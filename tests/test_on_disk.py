@@ -4,6 +4,7 @@ import functools
 import pickle
 import signal
 import threading
+from pathlib import Path
 
 import anndata as ad
 import h5py
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+import zarr
 from on_disk import GENES, KINDS, NAMED, NAMES, ROW, N, X, backed, hdf5, memmap, parquet, shrink
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
@@ -178,7 +180,55 @@ def test_a_folder_that_is_not_there(tmp_path):
         in_memory()[0].transform(X, out=tmp_path / "nowhere" / "Z.npy")
 
 
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize("kind", ["memmap", "hdf5", "genes first", "h5ad", "h5ad, csr", "parquet"])
+def test_the_file_that_is_read_is_not_replaced(kind, streams, tmp_path, monkeypatch):
+    fitted = clone(SCARF).fit(pd.DataFrame(X, columns=NAMES)) if kind in NAMED else in_memory()[0]
+    values = KINDS[kind](tmp_path, X)
+    if streams:
+        shrink(monkeypatch)
+    path = sorted(tmp_path.iterdir())[-1]
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="is the file that X is read from, and would be replaced"):
+        fitted.transform(values, out=path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["", "."])
+def test_a_folder_is_refused_before_anything_is_computed(name, tmp_path, monkeypatch):
+    fitted = in_memory()[0]
+    monkeypatch.setattr("sslgex._embedding.embed", None)
+    with pytest.raises(IsADirectoryError, match="is a directory, not a file to write"):
+        fitted.transform(X, out=name and tmp_path)
+
+
 # ------------------------------------------------------------------------------ what is refused
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_path_is_not_what_it_holds(kind):
+    for est in (clone(SCARF), SSLClassifier(clone(SCARF))):
+        with pytest.raises(TypeError, match=r"X is the path 'X.npy'; pass .*np\.load\(path, mmap"):
+            est.fit(kind("X.npy"), [0, 1])
+
+
+def test_a_group_is_not_one_of_its_matrices(tmp_path):
+    for group in (hdf5(tmp_path, X).file, zarr.open_group(tmp_path / "g.zarr", mode="w")):
+        with pytest.raises(TypeError, match=r"X is a .*not a matrix; pass one of what it holds"):
+            clone(SCARF).fit(group)
+
+
+def test_text_that_stays_on_disk(tmp_path, monkeypatch):
+    shrink(monkeypatch)
+    with pytest.raises(ValueError, match="X must hold real numbers, got values of dtype object"):
+        clone(SCARF).fit(hdf5(tmp_path, [["a", "b"]] * 5))
+
+
+def test_a_part_without_rows(tmp_path):
+    paths = parquet(tmp_path, X, bounds=(0, 0, N))
+    assert np.array_equal(clone(SCARF).fit(paths).mean_, in_memory()[0].mean_)
+    with pytest.raises(ValueError, match=r"0 sample\(s\)"):
+        clone(SCARF).fit(parquet(tmp_path, X, bounds=(0, 0)))
 
 
 @some_kinds

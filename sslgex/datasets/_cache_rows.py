@@ -1,13 +1,13 @@
 """Matrices on disk whose samples are not in rows, or not read well by rows."""
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 import scipy.sparse as sp
 
 from .._npy import write_npy
-from .._on_disk import find_source
+from .._on_disk import find_source, refuse_own_file
 from .._sources import SamplesFirst, Source
 
 BLOCK = 64 * 2**20  # bytes that are read at once, or what is stored together
@@ -62,7 +62,7 @@ def cache_rows(X, path, *, samples=None, transform=None, dtype=None) -> np.memma
     X : matrix of shape (n_samples, n_genes)
         On disk, as for `fit` of the pretrainers; genes x samples as `samples_first` makes of them.
     path : path
-        The file to write. It appears complete or not at all.
+        The file to write, not that of X. It appears complete or not at all.
     samples : array-like of shape (n_written,), int, or (n_samples,), bool, default=None
         Which samples to write, in the order of X; all by default.
     transform : callable, default=None
@@ -70,7 +70,9 @@ def cache_rows(X, path, *, samples=None, transform=None, dtype=None) -> np.memma
         `transform` of a fitted `preprocessing.LogCounts`, for instance. It must treat every sample
         by itself.
     dtype : dtype, default=None
-        Of the file. By default that of X, or of what ``transform`` returns.
+        Of the file. By default that of X, or of what ``transform`` returns. Values are rounded to a
+        floating type; one that is too large for it, or that an integer type does not hold exactly,
+        is an error.
 
     Returns
     -------
@@ -83,7 +85,8 @@ def cache_rows(X, path, *, samples=None, transform=None, dtype=None) -> np.memma
     TypeError
         If X is no matrix on disk.
     ValueError
-        If no sample is left, or one of ``samples`` is not there.
+        If no sample is left, or one of ``samples`` is not there; if a value does not fit into
+        ``dtype``; if ``path`` is the file of X.
     OSError
         If X cannot be read or the file cannot be written.
 
@@ -123,12 +126,16 @@ def cache_rows(X, path, *, samples=None, transform=None, dtype=None) -> np.memma
             "dataset, a memmap, a backed AnnData, a list of parquet files, or samples_first of a "
             "dataset. np.save writes an array."
         )
+    refuse_own_file(source, path)
     wanted = _wanted(samples, len(source))
     blocks = _blocks(source, wanted, transform)
     first = next(blocks)
-    if dtype is None:
-        dtype = first.dtype
-    return write_npy(path, _all(first, blocks), (int(wanted.sum()), first.shape[1]), dtype)
+    dtype = first.dtype if dtype is None else np.dtype(dtype)
+    if dtype.kind not in "biuf":
+        raise TypeError(f"dtype={dtype.str!r} is of no real numbers; name one such as 'float32'.")
+    n_columns = first.shape[1]
+    cast = (_cast(block, dtype, n_columns) for block in chain([first], blocks))
+    return write_npy(path, cast, (int(wanted.sum()), n_columns), dtype)
 
 
 def _wanted(samples, n: int) -> np.ndarray:
@@ -136,6 +143,10 @@ def _wanted(samples, n: int) -> np.ndarray:
     wanted = np.ones(n, dtype=bool)
     if samples is not None:
         samples = np.asarray(samples)
+        if samples.size and samples.dtype.kind not in "biu":
+            raise TypeError(
+                f"samples are numbers of rows, int, or a mask, bool; got dtype {samples.dtype}."
+            )
         if samples.dtype == bool and samples.shape != (n,):
             raise ValueError(f"samples has shape {samples.shape}, but X has {n:,} samples.")
         if samples.dtype != bool and samples.size and not 0 <= samples.min() <= samples.max() < n:
@@ -173,6 +184,21 @@ def _transformed(transform, block: np.ndarray, start: int, stop: int) -> np.ndar
     return out
 
 
-def _all(first: np.ndarray, others: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    yield first
-    yield from others
+def _cast(block: np.ndarray, dtype: np.dtype, n_columns: int) -> np.ndarray:
+    """Return a block in the file's type; numpy itself would let values wrap or overflow."""
+    if block.shape[1] != n_columns:
+        raise ValueError(
+            f"transform made {n_columns:,} columns of the first samples and {block.shape[1]:,} of "
+            "later ones; it must make the same of all."
+        )
+    if np.can_cast(block.dtype, dtype, "safe"):
+        return block
+    with np.errstate(over="ignore", invalid="ignore"):
+        cast = block.astype(dtype)
+    lost = np.isfinite(block) & ~np.isfinite(cast) if dtype.kind == "f" else cast != block
+    if lost.any():
+        raise ValueError(
+            f"{block[lost][0]} would become {cast[lost][0]} as {dtype}. Choose another dtype, or a "
+            "transform that makes values it holds, such as logs in floats."
+        )
+    return cast

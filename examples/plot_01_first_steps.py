@@ -13,7 +13,6 @@ rehearsal.
 .. image:: /figures/plot_01_first_steps.png
    :alt: Accuracy and balanced accuracy against the number of labels, a curve per contender.
 """
-# sphinx_gallery_thumbnail_path = "figures/plot_01_first_steps.png"
 
 # %%
 # The data
@@ -209,6 +208,7 @@ for axis, metric in zip(axes, ["accuracy", "balanced accuracy"], strict=True):
 axes[0].set_ylabel("per cent")
 axes[0].legend(fontsize="small", loc="lower right")  # where no curve passes
 figure.savefig("plot_01_first_steps.png", dpi=120)
+# sphinx_gallery_thumbnail_path = "figures/plot_01_first_steps.png"
 print("\nThe curves are in plot_01_first_steps.png")
 
 # %%

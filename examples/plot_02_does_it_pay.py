@@ -13,7 +13,6 @@ environment makes it a rehearsal whose verdicts mean nothing.
 .. image:: /figures/plot_02_does_it_pay.png
    :alt: Balanced accuracy against the number of labels, and the gain with its intervals.
 """
-# sphinx_gallery_thumbnail_path = "figures/plot_02_does_it_pay.png"
 
 # %%
 # The entries
@@ -96,6 +95,7 @@ LabelEfficiencyDisplay.from_results(
 )
 GainDisplay.from_results(results, "BYOL unfrozen", opponent, metric=metric, ax=axes[1])
 figure.savefig("plot_02_does_it_pay.png", dpi=120)
+# sphinx_gallery_thumbnail_path = "figures/plot_02_does_it_pay.png"
 print("\nThe curves are in plot_02_does_it_pay.png")
 
 # %%

@@ -18,7 +18,6 @@ shorter.
 .. image:: /figures/plot_03_from_counts_to_prediction.png
    :alt: Training samples in the plane of the embedding, and where the new one falls.
 """
-# sphinx_gallery_thumbnail_path = "figures/plot_03_from_counts_to_prediction.png"
 
 # %%
 # What people are given
@@ -173,6 +172,7 @@ ax.set(xlabel="first component of the embedding", ylabel="second component")
 ax.spines[["top", "right"]].set_visible(False)
 ax.legend(frameon=False, fontsize=8)
 figure.savefig("plot_03_from_counts_to_prediction.png", dpi=120)
+# sphinx_gallery_thumbnail_path = "figures/plot_03_from_counts_to_prediction.png"
 print("\nThe picture is in plot_03_from_counts_to_prediction.png")
 
 from importlib.metadata import version

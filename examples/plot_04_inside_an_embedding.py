@@ -14,7 +14,6 @@ rehearsal.
 .. image:: /figures/plot_04_inside_an_embedding.png
    :alt: Spectra, shares of decisions kept, accuracy by epoch, and losses of the encoders.
 """
-# sphinx_gallery_thumbnail_path = "figures/plot_04_inside_an_embedding.png"
 
 # %%
 # Four encoders, one of them spoiled
@@ -111,6 +110,7 @@ ConvergenceDisplay.from_results(results, ax=axes[1, 0])
 losses = {name: results.loss_curves[name] for name in encoders}
 LossCurveDisplay(losses, relative=True).plot(axes[1, 1])
 fig.savefig("plot_04_inside_an_embedding.png", dpi=120)
+# sphinx_gallery_thumbnail_path = "figures/plot_04_inside_an_embedding.png"
 print(
     f"\nThe picture is in plot_04_inside_an_embedding.png ({platform.machine()}, "
     f"{time.perf_counter() - start:.0f} s)"

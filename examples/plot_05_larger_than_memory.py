@@ -14,7 +14,6 @@ the picture shows just that.
 .. image:: /figures/plot_05_larger_than_memory.png
    :alt: Memory held in the course of time, far below the size of the file.
 """
-# sphinx_gallery_thumbnail_path = "figures/plot_05_larger_than_memory.png"
 
 # %%
 # The file
@@ -192,6 +191,7 @@ ax.set(xlabel="Seconds", ylabel="MB held, above those before", xlim=(0, seconds[
 ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
 ax.spines[["top", "right"]].set_visible(False)
 fig.savefig("plot_05_larger_than_memory.png", dpi=120)
+# sphinx_gallery_thumbnail_path = "figures/plot_05_larger_than_memory.png"
 del Z  # it maps a file of the folder
 folder.cleanup()
 print(

@@ -14,7 +14,6 @@ on two CPU cores; ``SSLGEX_SCALE=small`` in the environment makes it a rehearsal
 .. image:: /figures/plot_06_cross_validation.png
    :alt: Accuracies on labels that mean nothing: around chance, and far above it.
 """
-# sphinx_gallery_thumbnail_path = "figures/plot_06_cross_validation.png"
 
 # %%
 # Everything that learns goes into the pipeline
@@ -117,6 +116,7 @@ ax.set(
 )
 ax.spines[["top", "right"]].set_visible(False)
 figure.savefig("plot_06_cross_validation.png", dpi=120)
+# sphinx_gallery_thumbnail_path = "figures/plot_06_cross_validation.png"
 
 # %%
 # ``sslgex.evaluation.audit_leakage`` finds such steps in a pipeline or a script before they cost

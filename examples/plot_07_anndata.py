@@ -12,7 +12,6 @@ rehearsal.
 .. image:: /figures/plot_07_anndata.png
    :alt: The embedding in a plane, coloured by subtype and by prediction.
 """
-# sphinx_gallery_thumbnail_path = "figures/plot_07_anndata.png"
 
 # %%
 # An AnnData with a layer
@@ -106,6 +105,7 @@ for ax, column in zip(axes, ["subtype", "predicted"], strict=True):
     ax.spines[["top", "right"]].set_visible(False)
 axes[1].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
 figure.savefig("plot_07_anndata.png", dpi=120)
+# sphinx_gallery_thumbnail_path = "figures/plot_07_anndata.png"
 print(
     f"\nThe picture is in plot_07_anndata.png ({platform.machine()}, "
     f"{time.perf_counter() - start:.0f} s)"

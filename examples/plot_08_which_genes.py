@@ -12,7 +12,6 @@ on two CPU cores; ``SSLGEX_SCALE=small`` in the environment makes it a rehearsal
 .. image:: /figures/plot_08_which_genes.png
    :alt: The rise of the log loss by group of genes, and by gene.
 """
-# sphinx_gallery_thumbnail_path = "figures/plot_08_which_genes.png"
 
 # %%
 # A classifier, and tumours that it has not seen
@@ -134,6 +133,7 @@ for ax in (left, right):
     ax.axvline(0, color="grey", linewidth=0.8)
     ax.spines[["top", "right"]].set_visible(False)
 figure.savefig("plot_08_which_genes.png", dpi=120)
+# sphinx_gallery_thumbnail_path = "figures/plot_08_which_genes.png"
 
 # %%
 # What this is not: a cause. Permuting asks what a fitted classifier uses, on tumours like these; a

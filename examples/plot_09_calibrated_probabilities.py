@@ -14,7 +14,6 @@ minutes on two CPU cores; ``SSLGEX_SCALE=small`` in the environment makes it a r
 .. image:: /figures/plot_09_calibrated_probabilities.png
    :alt: Share that is right against the probability of the predicted class.
 """
-# sphinx_gallery_thumbnail_path = "figures/plot_09_calibrated_probabilities.png"
 
 # %%
 # The contenders
@@ -108,6 +107,7 @@ ax.set_ylim(0.35, 1.02)
 ax.legend(frameon=False)
 ax.spines[["top", "right"]].set_visible(False)
 figure.savefig("plot_09_calibrated_probabilities.png", dpi=120)
+# sphinx_gallery_thumbnail_path = "figures/plot_09_calibrated_probabilities.png"
 
 # %%
 # Whoever reads the table should know what is compared: a temperature changes no prediction, so

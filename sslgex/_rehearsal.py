@@ -28,7 +28,7 @@ from ._training.seeds import Seeds
 from ._training.stream import IN_MEMORY, PIECE, n_drawn, n_windows
 from ._training.tally import Heap, pretend, pretending, without_memory
 from ._training.tensor_corruption import CHUNK
-from ._training.views import batch_bounds
+from ._training.views import n_batches
 from .base import N_COMPONENTS, BaseSSLTransformer
 
 BYTE, FLOAT, DOUBLE, LONG = 1, 4, 8, 8  # bytes of a value
@@ -91,12 +91,12 @@ class Plan:
     def __init__(self, estimator: BaseSSLTransformer, data: Data):
         n = data.shape[0]
         at_most = n_drawn(data.source) if data.streams else None
-        train, held_out = estimator._split(n, Seeds(0), at_most)
-        self.n_train = len(train)
-        self.n_held_out = 0 if held_out is None else len(held_out)
-        self.n_kept = n if at_most is None else min(len(train), at_most) + self.n_held_out
-        self.batch_size = min(estimator.batch_size, len(train))
-        self.n_batches = len(batch_bounds(len(train), self.batch_size)) - 1
+        # Numbers only: of samples that need not exist there is no list.
+        self.n_held_out = estimator._n_held_out(n, at_most) or 0
+        self.n_train = n - self.n_held_out
+        self.n_kept = n if at_most is None else min(self.n_train, at_most) + self.n_held_out
+        self.batch_size = min(estimator.batch_size, self.n_train)
+        self.n_batches = n_batches(self.n_train, self.batch_size)
         self.n_epochs = estimator._n_epochs(self.n_batches)
         device = resolve_device(estimator.device)
         here = not data.streams and Seeds.drawn_on(device)
@@ -108,7 +108,7 @@ class Batch:
 
     def __init__(self, n: int, n_genes: int, heap: Heap, drawing: int):
         self._heap, self._drawing = heap, drawing
-        self.index: np.ndarray | Tensor = np.arange(n)
+        self.index: np.ndarray | Tensor = np.broadcast_to(0, n)  # one number
         self.clean = torch.empty(n, n_genes)
 
     def corrupted(self, rate: float, *, exact: bool = False) -> tuple[Tensor, Tensor]:
@@ -255,6 +255,6 @@ def _steps(
 def _reestimate(encoder: Encoder, n: int, heap: Heap) -> None:
     """Go through BatchNorm's last statistics, of the first layer's outputs."""
     n_hidden = encoder.input.linear.out_features
-    with heap.holding(*[BLOCK * n_hidden * FLOAT] * -(-n // BLOCK)):
+    with heap.holding(BLOCK * n_hidden * FLOAT, times=-(-n // BLOCK)):
         first = torch.empty(n, n_hidden)
     encoder.reestimate(first)

@@ -1,7 +1,7 @@
 """Will a fit fit, and how long will it take."""
 
 from dataclasses import dataclass
-from math import ceil, isnan, nan
+from math import ceil, inf, isnan, nan
 from numbers import Integral, Real
 from statistics import median
 from typing import Any
@@ -24,6 +24,7 @@ from .vime import VimeTransformer
 METHODS = {"scarf": ScarfTransformer, "vime": VimeTransformer, "byol": ByolTransformer}
 PROBE = 64 * 2**20  # bytes of rows, or a batch
 PROBE_EPOCHS = 3  # the first does not count
+MOST = 2**28  # samples in a batch; of all pairs of more torch could not count the bytes
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,9 @@ class ResourceEstimate:
             have = f"{_size(self.device_bytes)} of {_size(self.device_memory)}"
             lines.append(f"  GPU: {have}")
         if self.largest_batch_size:
-            batches = f"fits with batches of up to {self.largest_batch_size:,}"
+            # That of few samples need be no power of two.
+            largest = max(self.largest_batch_size, self.batch_size if self.fits else 0)
+            batches = f"fits with batches of up to {largest:,}"
             lines.append(f"  {batches if self.fits else f'does not fit; it {batches}'}")
         else:
             lines.append("  does not fit, whatever the batches")
@@ -177,7 +180,7 @@ def estimate_resources(
     estimator._check_parameters()
     device = resolve_device(estimator.device)
     on_cpu = device.type == "cpu"
-    if memory is not None and not (isinstance(memory, Real) and float(memory) > 0):
+    if memory is not None and not (isinstance(memory, Real) and 0 < float(memory) < inf):
         raise ValueError(f"memory must be a positive number of bytes, or None; got {memory!r}.")
     memory = free_memory(resolve_device("cpu")) if memory is None else int(float(memory))
     device_memory = 0 if on_cpu else free_memory(device)
@@ -200,7 +203,7 @@ def estimate_resources(
         memory=memory,
         device_memory=device_memory,
         batch_size=plan.batch_size,
-        largest_batch_size=_largest_power(plan.n_train, fitting),
+        largest_batch_size=_largest_power(min(plan.n_train, MOST), fitting),
         n_epochs=plan.n_epochs,
         seconds_per_epoch=_seconds_per_epoch(estimator, data, plan) if probe and fits else nan,
     )

@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from safetensors.numpy import save_file
 
 from ._writing import appearing, not_written
 
-LARGEST_TEXT = 2**28  # bytes of one array of text
+LARGEST_TEXT = 2**28  # bytes of all arrays of text in a file
 
 
 @dataclass(frozen=True)
@@ -92,24 +91,50 @@ class Packer:
         return {"values": values, "dtype": "O" if array.dtype == object else array.dtype.str}
 
 
-def unpack(node, arrays: dict[str, np.ndarray], other: Callable[[dict, dict], Any] | None = None):
-    """Return what `Packer.pack` packed; ``other`` unpacks what `Packer.pack_other` did."""
-    if isinstance(node, list):
-        return [unpack(item, arrays, other) for item in node]
-    if not isinstance(node, dict):
-        return node
-    if "tuple" in node:
-        return tuple(unpack(item, arrays, other) for item in node["tuple"])
-    if "dict" in node:
-        pairs = node["dict"]
-        return {unpack(k, arrays, other): unpack(v, arrays, other) for k, v in pairs}
-    if "array" in node:
-        return arrays[node["array"]]
-    if "values" in node:
-        return _unpack_values(unpack(node["values"], arrays, other), node["dtype"])
-    if other is None:
+class Unpacker:
+    """Turns what a `Packer` made back into values.
+
+    Parameters
+    ----------
+    arrays : dict of ndarray
+        Those of the file.
+    """
+
+    def __init__(self, arrays: dict[str, np.ndarray]):
+        self.arrays = arrays
+        self._text = 0  # bytes of all arrays of text so far
+
+    def unpack(self, node):
+        """Return what `Packer.pack` packed."""
+        if isinstance(node, list):
+            return [self.unpack(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        if "tuple" in node:
+            return tuple(self.unpack(item) for item in node["tuple"])
+        if "dict" in node:
+            return {self.unpack(k): self.unpack(v) for k, v in node["dict"]}
+        if "array" in node:
+            return self.arrays[node["array"]]
+        if "values" in node:
+            return self._unpack_values(self.unpack(node["values"]), node["dtype"])
+        return self.unpack_other(node)
+
+    def unpack_other(self, node: dict):
+        """Return what `Packer.pack_other` packed; subclasses say what they know."""
         raise KeyError(f"no value has the fields {sorted(node)}")
-    return other(node, arrays)
+
+    def _unpack_values(self, values: list, dtype: str) -> np.ndarray:
+        if dtype != "O":
+            kind = np.dtype(dtype)
+            # Room comes from what the file says, not from what it holds: it could say anything.
+            self._text += kind.itemsize * len(values)
+            if kind.kind != "U" or self._text > LARGEST_TEXT:
+                raise ValueError(f"{len(values):,} values of dtype {dtype!r} are not read")
+            return np.array(values, dtype=kind)
+        array = np.empty(len(values), dtype=object)
+        array[:] = values
+        return array
 
 
 def write(
@@ -208,15 +233,3 @@ def _check_version(path: Path, metadata: dict[str, str], kind: Kind) -> None:
             f"{path} has format version {version}; sslgex {__version__} reads up to "
             f"{kind.version}. Upgrade sslgex."
         )
-
-
-def _unpack_values(values: list, dtype: str) -> np.ndarray:
-    if dtype != "O":
-        kind = np.dtype(dtype)
-        # Room comes from what the file says, not from what it holds: it could say anything.
-        if kind.kind != "U" or kind.itemsize * len(values) > LARGEST_TEXT:
-            raise ValueError(f"{len(values):,} values of dtype {dtype!r} are not read")
-        return np.array(values, dtype=kind)
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array

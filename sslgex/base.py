@@ -380,11 +380,19 @@ class BaseSSLTransformer(
         self, n: int, seeds: Seeds, at_most: int | None = None
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Return training and held-out rows; none are held out unless asked for."""
+        n_held_out = self._n_held_out(n, at_most)
+        if n_held_out is None:
+            return np.arange(n), None
+        order = torch.randperm(n, generator=seeds.generator("split")).numpy()
+        return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
+
+    def _n_held_out(self, n: int, at_most: int | None = None) -> int | None:
+        """Return how many rows are held out, None if that is not asked for."""
         fraction = self.validation_fraction
         if fraction is None and self.early_stopping:
             fraction = 0.1
         if fraction is None:
-            return np.arange(n), None
+            return None
         # A lone sample has no negatives: its contrastive loss is 0 whatever the network.
         n_held_out = max(2, round(fraction * n))
         n_held_out = n_held_out if at_most is None else min(n_held_out, at_most)
@@ -393,8 +401,7 @@ class BaseSSLTransformer(
                 f"validation_fraction={fraction} of {n} samples leaves {n - n_held_out} to "
                 "pretrain on; at least 2 are needed. Lower it or set early_stopping=False."
             )
-        order = torch.randperm(n, generator=seeds.generator("split")).numpy()
-        return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
+        return n_held_out
 
     def _n_epochs(self, n_batches: int) -> int:
         if self.max_epochs == "auto":

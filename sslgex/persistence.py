@@ -22,7 +22,7 @@ from ._linear_path import LinearPath
 from ._nn.encoder import Encoder, MLPEncoder
 from ._nn.residual import ResidualEncoder
 from ._pooled import PooledHead
-from ._tensor_file import Kind, Packer, read, unpack, write
+from ._tensor_file import Kind, Packer, Unpacker, read, write
 from ._untrained import UntrainedTransformer
 from .byol import ByolTransformer
 from .classifier import SSLClassifier
@@ -30,6 +30,8 @@ from .scarf import ScarfTransformer
 from .vime import VimeTransformer
 
 KIND = Kind("sslgex", 1, "sslgex.save", "Copy it again, or write it again with sslgex.save.")
+# A classifier and its steps hold a few encoders, of the same tensors in the file.
+MOST_ENCODERS = 16
 CLASSES = {
     cls.__name__: cls
     for cls in (
@@ -134,7 +136,7 @@ def load(path):
     _refuse_pickle(path)
     content, arrays = read(path, KIND)
     try:
-        estimator = unpack(content["estimator"], arrays, _unpack_other)
+        estimator = _Unpacker(arrays).unpack(content["estimator"])
         _check_class(type(estimator).__name__)
     except MemoryError:
         raise
@@ -185,46 +187,54 @@ class _Packer(Packer):
         }
 
 
-def _unpack_other(node: dict, arrays: dict[str, np.ndarray]):
-    """Return what `_Packer.pack_other` packed."""
-    if "encoder" in node:
-        return _unpack_encoder(node, arrays)
-    return _unpack_estimator(node, arrays)
+class _Unpacker(Unpacker):
+    """Unpacks encoders and estimators too."""
 
+    def __init__(self, arrays: dict[str, np.ndarray]):
+        super().__init__(arrays)
+        # Each encoder has weights of its own, whichever tensors of the file they are read from.
+        self._left = MOST_ENCODERS * sum(array.nbytes for array in arrays.values())
 
-def _unpack_encoder(node: dict, arrays: dict[str, np.ndarray]) -> Encoder:
-    state = {k: torch.from_numpy(arrays[name].copy()) for k, name in node["encoder"].items()}
-    # Sizes come from the tensors that are there, not from numbers that could promise more.
-    stem = state["input.linear.weight"]
-    n_norms = sum(name.startswith("norms.") and name.endswith(".weight") for name in state)
-    sizes = [len(state[f"norms.{i}.weight"]) for i in range(n_norms)]
-    residual = "embedding" not in node
-    widths = [n for size in sizes[1::2] for n in (len(stem), size)] if residual else sizes
-    n_weights = sum(math.prod(pair) for pair in pairwise([stem.shape[1], *sizes]))
-    there = sum(tensor.numel() for tensor in state.values())
-    if widths != sizes or len(stem) != sizes[0] or n_weights > there:
-        raise ValueError(f"layers of {len(stem)} x {stem.shape[1]} and {sizes} units do not fit")
-    how = {"dropout": node["dropout"], "generator": torch.Generator()}
-    encoder: Encoder
-    if not residual:
-        encoder = MLPEncoder(stem.shape[1], sizes, embedding=node["embedding"], **how)
-    else:
-        encoder = ResidualEncoder(stem, 1.0, sizes[1::2], **how)
-    encoder.load_state_dict(state)
-    return encoder.eval()
+    def unpack_other(self, node: dict):
+        """Return what `_Packer.pack_other` packed."""
+        return self._unpack_encoder(node) if "encoder" in node else self._unpack_estimator(node)
 
+    def _unpack_encoder(self, node: dict) -> Encoder:
+        stored = {k: self.arrays[name] for k, name in node["encoder"].items()}
+        self._left -= sum(array.nbytes for array in stored.values())
+        if self._left < 0:
+            raise ValueError(f"its encoders take more than {MOST_ENCODERS} times what is there")
+        state = {k: torch.from_numpy(array.copy()) for k, array in stored.items()}
+        # Sizes come from the tensors that are there, not from numbers that could promise more.
+        stem = state["input.linear.weight"]
+        n_norms = sum(name.startswith("norms.") and name.endswith(".weight") for name in state)
+        sizes = [len(state[f"norms.{i}.weight"]) for i in range(n_norms)]
+        residual = "embedding" not in node
+        widths = [n for size in sizes[1::2] for n in (len(stem), size)] if residual else sizes
+        n_weights = sum(math.prod(pair) for pair in pairwise([stem.shape[1], *sizes]))
+        there = sum(tensor.numel() for tensor in state.values())
+        if widths != sizes or len(stem) != sizes[0] or n_weights > there:
+            raise ValueError(
+                f"layers of {len(stem)} x {stem.shape[1]} and {sizes} units do not fit"
+            )
+        how = {"dropout": node["dropout"], "generator": torch.Generator()}
+        encoder: Encoder
+        if not residual:
+            encoder = MLPEncoder(stem.shape[1], sizes, embedding=node["embedding"], **how)
+        else:
+            encoder = ResidualEncoder(stem, 1.0, sizes[1::2], **how)
+        encoder.load_state_dict(state)
+        return encoder.eval()
 
-def _unpack_estimator(node: dict, arrays: dict[str, np.ndarray]):
-    name = node["class"]
-    _check_class(name)
-    estimator = CLASSES[name](
-        **{k: unpack(v, arrays, _unpack_other) for k, v in node["params"].items()}
-    )
-    for key, value in node["state"].items():
-        if not is_state(key):
-            raise ValueError(f"it sets {key!r}, which is not fitted state of {name}")
-        setattr(estimator, key, unpack(value, arrays, _unpack_other))
-    return estimator
+    def _unpack_estimator(self, node: dict):
+        name = node["class"]
+        _check_class(name)
+        estimator = CLASSES[name](**{k: self.unpack(v) for k, v in node["params"].items()})
+        for key, value in node["state"].items():
+            if not is_state(key):
+                raise ValueError(f"it sets {key!r}, which is not fitted state of {name}")
+            setattr(estimator, key, self.unpack(value))
+        return estimator
 
 
 def _check_class(name) -> None:

@@ -136,6 +136,34 @@ def test_a_text_that_says_it_is_large_takes_no_room(saved, path):
         load(path)
 
 
+def test_many_texts_take_no_more_room_than_one(saved, path, monkeypatch):
+    """Each was looked at by itself: a thousand in a file of 60 kB took 250 GB."""
+    monkeypatch.setattr(_tensor_file, "LARGEST_TEXT", 2**16)
+    many = [{"values": ["a"], "dtype": "U5000"}] * 3  # 20 kB each
+
+    def edit(content, arrays):
+        content["estimator"]["state"]["n_iter_"] = many
+
+    edited(saved, path, edit)
+    load(path)
+    many.append(many[0])
+    edited(saved, path, edit)
+    with pytest.raises(ValueError, match=r"not describe an estimator.*dtype 'U5000' are not read"):
+        load(path)
+
+
+def test_many_encoders_take_no_more_room_than_some(saved, path):
+    """They may all be of the same tensors, which the file holds once."""
+
+    def edit(content, arrays):
+        state = content["estimator"]["state"]
+        state["n_iter_"] = [state["encoder_"]] * 100
+
+    edited(saved, path, edit)
+    with pytest.raises(ValueError, match=r"describe an estimator .*more than 16 times what is"):
+        load(path)
+
+
 @pytest.mark.parametrize("i", [0, 1], ids=["residual", "mlp"])
 def test_layers_that_say_they_are_large_take_no_room(i, saved, path):
     """Two vectors of 400 kB say that a matrix of 40 GB is between them."""

@@ -203,6 +203,15 @@ def test_what_is_free_is_what_is_taken_for_memory():
     assert found.memory == pytest.approx(free_memory(torch.device("cpu")), rel=0.5)
 
 
+@pytest.mark.parametrize("on_disk", [True, False])
+def test_samples_that_need_not_exist_take_no_memory(on_disk):
+    """They were listed, and so were the batches: 80 TB of ten trillion."""
+    scarf = ScarfTransformer(early_stopping=on_disk)
+    found = estimate(10**13, 2_000, scarf, on_disk=on_disk)
+    assert found.fits is on_disk
+    assert (found.largest_batch_size > 0) is on_disk
+
+
 # ------------------------------------------------------------------------------ time
 
 
@@ -255,6 +264,8 @@ def test_the_summary_says_what_the_attributes_do():
     assert lines[1].endswith(" of 8.0 GB")
     assert lines[2] == "  fits with batches of up to 1,024"
     assert lines[3] == f"  time: {found.n_epochs} epochs at most, not measured"
+    # What is said to fit is no smaller than the batches that are said to be.
+    assert str(estimate(100, 1_000)).splitlines()[2] == "  fits with batches of up to 100"
 
 
 @pytest.mark.parametrize(
@@ -278,7 +289,7 @@ def test_bad_arguments(arguments, kind, said):
         estimate_resources(*arguments)
 
 
-@pytest.mark.parametrize("memory", [0, -5, math.nan, "16 GB"])
+@pytest.mark.parametrize("memory", [0, -5, math.nan, math.inf, "16 GB"])
 def test_bad_memory(memory):
     with pytest.raises(ValueError, match="memory must be a positive number of bytes"):
         estimate_resources(10, 10, memory=memory)

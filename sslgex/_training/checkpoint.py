@@ -8,7 +8,7 @@ from pathlib import Path
 
 from skorch.callbacks import Callback
 
-from .._tensor_file import Kind, Packer, read, unpack, write
+from .._tensor_file import Kind, Packer, Unpacker, read, write
 from .state import capture, restore
 from .warning import warn_user
 
@@ -52,8 +52,9 @@ class Checkpoint(Callback):
         if self._seen is not None:
             content, arrays = read(path, KIND)
             with self._described():
-                self.about = unpack(content["about"], arrays)
-                self._state = unpack(content["state"], arrays)
+                unpacker = Unpacker(arrays)
+                self.about = unpacker.unpack(content["about"])
+                self._state = unpacker.unpack(content["state"])
 
     @property
     def n_epochs(self) -> int:

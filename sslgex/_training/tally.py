@@ -38,31 +38,31 @@ class Heap:
         """What is held now, in bytes."""
         return self._mapped + self._heap
 
-    def add(self, n_bytes: int) -> tuple[int, bool]:
-        """Let an array come; return what `remove` wants."""
+    def add(self, n_bytes: int, times: int = 1) -> tuple[int, int, bool]:
+        """Let an array come, or several of one size; return what `remove` wants."""
         mapped = n_bytes > self._limit
         if mapped:
-            self._mapped += n_bytes
+            self._mapped += times * n_bytes
         else:
-            self._in_heap += n_bytes
+            self._in_heap += times * n_bytes
             self._heap = max(self._heap, self._in_heap)
         self.peak = max(self.peak, self.held)
-        return n_bytes, mapped
+        return n_bytes, times, mapped
 
-    def remove(self, array: tuple[int, bool]) -> None:
-        """Let an array go."""
-        n_bytes, mapped = array
+    def remove(self, array: tuple[int, int, bool]) -> None:
+        """Let it go, or them."""
+        n_bytes, times, mapped = array
         if not mapped:
-            self._in_heap -= n_bytes
+            self._in_heap -= times * n_bytes
             return
-        self._mapped -= n_bytes
+        self._mapped -= times * n_bytes
         if n_bytes <= MOST_IN_HEAP:
             self._limit = max(self._limit, n_bytes)
 
     @contextmanager
-    def holding(self, *sizes: int) -> Iterator[None]:
-        """Let arrays come, and go at the end."""
-        arrays = [self.add(n_bytes) for n_bytes in sizes]
+    def holding(self, *sizes: int, times: int = 1) -> Iterator[None]:
+        """Let arrays come, so many of each size, and go at the end."""
+        arrays = [self.add(n_bytes, times) for n_bytes in sizes]
         yield
         for array in arrays:
             self.remove(array)
@@ -98,7 +98,7 @@ class Tally(TorchDispatchMode):
         array = self.heap.add(storage.nbytes())
         weakref.finalize(storage, self._forget, key, self.heap, array)
 
-    def _forget(self, key: int, heap: Heap, array: tuple[int, bool]) -> None:
+    def _forget(self, key: int, heap: Heap, array: tuple[int, int, bool]) -> None:
         self._known.discard(key)
         heap.remove(array)
 

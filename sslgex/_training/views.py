@@ -178,10 +178,13 @@ class MemorySource:
 
 def batch_bounds(n: int, batch_size: int) -> list[int]:
     """Return where batches begin, and the end; no batch is of one row, if there are two."""
-    bounds = list(range(0, n, batch_size))
-    if len(bounds) > 1 and n - bounds[-1] == 1:
-        bounds.pop()
-    return [*bounds, n]
+    return [i * batch_size for i in range(n_batches(n, batch_size))] + [n]
+
+
+def n_batches(n: int, batch_size: int) -> int:
+    """Return how many batches that are."""
+    whole, rest = divmod(n, batch_size)
+    return whole if rest == 0 or (rest == 1 and whole) else whole + 1
 
 
 def new_rng(seed: int | list[int]) -> np.random.Generator:

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
+from ._safetensors import save_file
 from ._writing import appearing, not_written
 
 LARGEST_TEXT = 2**28  # bytes of all arrays of text in a file
@@ -81,7 +81,8 @@ class Packer:
         key = (array.__array_interface__["data"][0], array.shape, array.dtype.str)
         if array.size == 0 or key not in self._names:
             self._names[key] = name
-            self.arrays[name] = np.asarray(array, order="C")
+            stored = array.dtype.newbyteorder("<")  # as the format has it
+            self.arrays[name] = np.asarray(array, dtype=stored, order="C")
         return self._names[key]
 
     def _pack_array(self, array: np.ndarray, name: str) -> dict:
@@ -170,11 +171,8 @@ def write(
     n_bytes = len(text) + sum(array.nbytes for array in arrays.values())
     with appearing(path, n_bytes, token) as partial:
         try:
-            partial.touch()
-            mode = partial.stat().st_mode  # as the user's files are; safetensors makes it private
             save_file(arrays, partial, metadata=metadata)
-            partial.chmod(mode)
-        except (OSError, SafetensorError) as error:
+        except OSError as error:
             raise not_written(path, n_bytes, error) from error
 
 

@@ -27,6 +27,8 @@ def appearing(path: Path, n_bytes: int, token: str | None = None) -> Iterator[Pa
     OSError
         If it cannot be completed. What the caller's own writing raises is the caller's.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):  # of a directory the system says so
+        raise not_written(path, n_bytes, OSError("it is no ordinary file, such as a device"))
     partial = path.with_name(f".{path.name}.{token or secrets.token_hex(4)}.partial")
     try:
         yield partial

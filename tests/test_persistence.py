@@ -111,6 +111,14 @@ def test_a_classifier_comes_back_with_the_same_bits(labels, mode, head, data, sc
     np.testing.assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
 
 
+def test_labels_of_another_order_of_bytes_are_saved(data, scarf, tmp_path):
+    """The file keeps the least byte first; it was refused as damaged when it was read."""
+    X, y = data
+    clf = SSLClassifier(scarf, mode="frozen", head="linear", random_state=0).fit(X, y.astype(">i4"))
+    save(clf, tmp_path / "file")
+    np.testing.assert_array_equal(load(tmp_path / "file").predict(X), clf.predict(X))
+
+
 @pytest.mark.parametrize("encoder", [None, METHODS[0]])
 def test_classifiers_of_unfitted_encoders_are_saved(encoder, data, tmp_path):
     how = {"hidden_layer_sizes": (8,), "max_epochs": 2, "head": "linear", "random_state": 0}

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
-from ._safetensors import save_file
 from ._writing import appearing, not_written
 
 LARGEST_TEXT = 2**28  # bytes of all arrays of text in a file
@@ -171,9 +171,14 @@ def write(
     n_bytes = len(text) + sum(array.nbytes for array in arrays.values())
     with appearing(path, n_bytes, token) as partial:
         try:
-            save_file(arrays, partial, metadata=metadata)
-        except OSError as error:
+            save_file(arrays, partial, metadata)
+        except (OSError, SafetensorError) as error:
             raise not_written(path, n_bytes, error) from error
+
+
+def save_file(arrays: dict[str, np.ndarray], path: Path, metadata: dict[str, str]) -> None:
+    """Write a safetensors file and no other: safetensors' own leaves a hidden copy when killed."""
+    path.write_bytes(save(arrays, metadata=metadata))
 
 
 def read(path: Path, kind: Kind) -> tuple[Any, dict[str, np.ndarray]]:

@@ -1,6 +1,6 @@
 """What does each parameter of pretraining do to the loss, to the embedding and to its score?
 
-    python benchmarks/tuning.py --n-jobs 16
+    OMP_NUM_THREADS=1 python benchmarks/tuning.py --n-jobs 2
 
 varies one parameter of SCARF, VIME and BYOL at a time, the others being the package's defaults: on
 the embedded breast tumours, or of any file with labels (``--target FILE --label COLUMN --groups

@@ -12,7 +12,7 @@ METHODS = {"SCARF": ScarfTransformer, "VIME": VimeTransformer, "BYOL": ByolTrans
 COMPONENTS = "64 components"
 N_BLOCKS = 3  # as the defaults have
 COST = {"SCARF": 1.0, "VIME": 2.0, "BYOL": 3.0}  # of a step, roughly
-EPOCHS = 100  # about what "auto" comes to here
+EPOCHS = 150  # about what "auto" comes to here
 
 
 class Knob(NamedTuple):

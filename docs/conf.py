@@ -23,7 +23,6 @@ exclude_patterns = [
     "_build",
     "auto_examples/**/*.ipynb",
     "auto_examples/**/*.py.md5",
-    "tuning.md",  # until benchmarks/tuning.py has been run at full size
 ]
 templates_path = ["_templates"]
 default_role = "literal"

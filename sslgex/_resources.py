@@ -50,8 +50,8 @@ class ResourceEstimate:
     batch_size : int
         Samples in a batch.
     largest_batch_size : int
-        The largest power of two, up to the number of samples, with which it would fit; 0 where none
-        does.
+        The largest power of two, up to the number of samples and 2**28, with which it would fit; 0
+        where none does.
     n_epochs : int
         Epochs, at most.
     seconds_per_epoch : float

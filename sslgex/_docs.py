@@ -64,9 +64,9 @@ checkpoint : path, default=None
     interruption. A CUDA GPU goes on with its draws, too; where another kind of device goes on,
     what that one draws begins anew. A file of other data, parameters or versions of sslgex,
     torch or numpy is refused, and so is one of the same data stored on disk in other blocks,
-    of which other batches are mixed. It stays when training has ended, so that the same fit then
-    returns without training; delete it to train anew. Without a `random_state` the seed is that
-    in the file. Two fits need two files. It holds weights, those of the heads and the
+    of which other batches are mixed. It stays when training has ended, so that the same fit
+    then returns without training; delete it to train anew. Without a `random_state` the seed
+    is that in the file. Two fits need two files. It holds weights, those of the heads and the
     optimiser's moments included, and no samples; it takes two to four times the memory of the
     weights. Reading it runs no code.
 checkpoint_every : int or str, default="10 minutes"

@@ -249,6 +249,7 @@ def test_another_process_finds_what_this_one_kept(tmp_path):
     assert here["fitted"] == [1e-3, 1e-3, 1e-2, 1e-2, 1e-1, 1e-1]
     there = subprocess.run(
         [sys.executable, "-c", script + "print(results.content, *fitted)"],
+        cwd=tmp_path,  # not beside a source tree, which would be imported
         env=os.environ | {"PYTHONHASHSEED": "7"},
         capture_output=True,
         text=True,

@@ -12,7 +12,7 @@ Takes about three minutes on two CPU cores; ``SSLGEX_SCALE=small`` in the enviro
 rehearsal.
 
 .. image:: /figures/plot_04_inside_an_embedding.png
-   :alt: Spectra, shares of decisions kept, accuracy by epoch, and losses of the encoders.
+   :alt: Spectra, alignment against uniformity, accuracy by epoch, and losses of the encoders.
 """
 
 # %%

@@ -82,7 +82,8 @@ print(f"put right: the same embedding: {np.allclose(same, adata.obsm['X_byol'][:
 # -------------------------
 # Half of the tumours lose their label. ``unlabeled_label`` says which label means "none", and the
 # classifier gets the AnnData whole; it reads the layer of its encoder, which stays as it was
-# pretrained.
+# pretrained. The tumours that are predicted were at hand all along, without their labels: what is
+# right of them is so transductively, and not a score for new samples.
 known = np.random.default_rng(0).random(adata.n_obs) < 0.5
 labels = adata.obs["subtype"].astype(str).where(known, "unknown")
 clf = SSLClassifier(byol, mode="frozen", unlabeled_label="unknown", random_state=0)

@@ -103,8 +103,10 @@ for g in order:
 # %%
 # One gene alone
 # --------------
-# A marker of a subtype, permuted by itself, costs next to nothing: its companions say the same.
-# "Not important" means "can be spared by this classifier", not "has no part in the disease".
+# A marker of a subtype, permuted by itself, costs next to nothing: its companions say the same. Nor
+# do the groups of some of them cost much, or they cost less than nothing: other groups say it too,
+# and a few thousandths may be chance. "Not important" means "can be spared by this classifier", not
+# "has no part in the disease".
 print()
 alone = [name for name in markers if name in genes]
 single = {name: loss_without(clf, np.flatnonzero(genes == name), 10) for name in alone}

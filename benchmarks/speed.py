@@ -72,11 +72,11 @@ class Sizes:
     """How much of everything is measured."""
 
     def __init__(self, quick: bool):
-        self.genes = (300, 500, 1_000) if quick else (2_000, 20_000, 56_902)
-        self.rows = 256 if quick else 1_024
-        self.cohort = 300 if quick else 7_291  # rows of the study's TCGA
-        self.seconds = 0.1 if quick else 12.0  # per row of a table
-        self.sweep = (300, 600) if quick else (2_000, 5_000, 10_000, 20_000, 40_000, 60_000)
+        self.genes = (100, 200, 300) if quick else (2_000, 20_000, 56_902)
+        self.rows = 64 if quick else 1_024
+        self.cohort = 150 if quick else 7_291  # rows of the study's TCGA
+        self.seconds = 0.02 if quick else 12.0  # per row of a table
+        self.sweep = (100, 200) if quick else (2_000, 5_000, 10_000, 20_000, 40_000, 60_000)
         self.batches = (32, 64) if quick else (32, 64, 128, 256, 512)
         self.cohorts = (128, 256) if quick else (512, 1_024, 2_048, 4_096)
         self.square, self.long = (256, 1_024) if quick else (2_048, 16_384)  # of `limit`

@@ -94,7 +94,7 @@ from sklearn.pipeline import Pipeline
 from sslgex import ScarfTransformer, SSLClassifier
 from sslgex.preprocessing import GeneAligner, GeneFilter, LogCounts
 
-scarf = ScarfTransformer(max_epochs=20 if small else "auto", random_state=0)
+scarf = ScarfTransformer(max_epochs=5 if small else "auto", random_state=0)
 pipeline = Pipeline(
     [
         ("align", GeneAligner(duplicates="sum")),

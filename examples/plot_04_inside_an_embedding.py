@@ -61,7 +61,7 @@ fig, axes = plt.subplots(2, 2, figsize=(14, 9), layout="constrained")
 # spectrum is that of the held-out ones: singular values of the covariance of their embeddings. A
 # flat line means that all dimensions carry something, a steep one that few do. Dimensions below the
 # dashed line have collapsed.
-looking = {"cv": 2 if small else 3, "n_jobs": 2, "random_state": 0}
+looking = {"cv": 2 if small else 3, "n_jobs": 1 if small else 2, "random_state": 0}
 spectrum = embedding_spectrum(encoders, brca.data, brca.target, **looking)
 print(spectrum)
 SpectrumDisplay.from_results(spectrum, ax=axes[0, 0])
